@@ -1,0 +1,101 @@
+// Compiled graphs and what running one takes and gives.
+#pragma once
+
+#include <weft/ndarray.h>
+#include <weft/tensor.h>
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace weft {
+
+using Feeds = std::unordered_map<Tensor, TensorData>;
+/// Storage for results, given by the caller.
+using Results = std::unordered_map<Tensor, TensorData>;
+
+/// The results of a run, in the order of the targets.
+class RunResult {
+ public:
+  RunResult() = default;
+  RunResult(std::vector<Tensor> targets, std::vector<NDArray> arrays) : targets_(std::move(targets)), arrays_(std::move(arrays)) {}
+  /// The value of a target. Throws RunError for a tensor that was not one.
+  const NDArray& operator[](Tensor target) const;
+  const NDArray& operator[](std::size_t index) const { return arrays_.at(index); }
+  std::size_t size() const { return arrays_.size(); }
+  auto begin() const { return arrays_.begin(); }
+  auto end() const { return arrays_.end(); }
+
+ private:
+  std::vector<Tensor> targets_;
+  std::vector<NDArray> arrays_;
+};
+
+/// Where a graph runs. `automatic` takes the CPU backend if it was built, otherwise the reference evaluator; the
+/// environment variable WEFT_BACKEND (cpu or reference) decides for `automatic`.
+enum class Backend { automatic, reference, cpu };
+
+struct RunOptions {
+  Backend backend = Backend::automatic;
+  /// Stitch chains of elementwise operations into one kernel. Off, every operation is a kernel of its own.
+  bool stitch = true;
+  /// Fold constants, merge identical operations and apply algebraic rules.
+  bool simplify = true;
+  friend bool operator==(const RunOptions&, const RunOptions&) = default;
+};
+
+struct FeedType {
+  Tensor placeholder;
+  TensorType type;
+};
+
+struct CacheStatistics {
+  std::size_t executables = 0, hits = 0, misses = 0, evictions = 0;
+  std::size_t kernels_compiled = 0;  ///< generated kernels compiled so far in this process
+};
+
+/// What compiling took and made.
+struct CompileStatistics {
+  double seconds = 0;                                  ///< wall time of the whole compilation
+  std::vector<std::pair<std::string, double>> passes;  ///< seconds of each pass, in order
+  int kernels = 0;                                     ///< generated kernels that a run launches
+  int library_calls = 0;                               ///< library kernels that a run launches
+  int kernels_compiled = 0;                            ///< of the kernels, how many were not in the kernel cache
+  std::int64_t arena_bytes = 0;                        ///< memory for intermediate values, known before running
+  std::int64_t bytes_read = 0, bytes_written = 0;      ///< by all kernels of a run
+};
+
+struct ExecutableState;
+
+/// A graph compiled for given feed types. A handle: copies share the compiled code. `run` may be called from several
+/// threads at once.
+class Executable {
+ public:
+  Executable() = default;
+  explicit Executable(std::shared_ptr<ExecutableState> state) : state_(std::move(state)) {}
+
+  /// The placeholders in the order in which `run` takes their values, and what they were compiled for.
+  std::span<const FeedType> feeds() const;
+  std::span<const Tensor> targets() const;
+  std::span<const TensorType> output_types() const;
+  const CompileStatistics& statistics() const;
+  /// The graph after each pass, and what each kernel computes.
+  std::string dump() const;
+
+  /// Feeds in the order of feeds(); gives the targets' values.
+  std::vector<NDArray> run(std::span<const TensorData> feeds) const;
+  std::vector<NDArray> run(std::initializer_list<TensorData> feeds) const { return run(std::span(feeds.begin(), feeds.size())); }
+  /// Writes the targets' values to the caller's storage, in the order of targets().
+  void run(std::span<const TensorData> feeds, std::span<TensorData> results) const;
+
+  explicit operator bool() const { return state_ != nullptr; }
+
+ private:
+  std::shared_ptr<ExecutableState> state_;
+};
+
+}  // namespace weft

@@ -1,0 +1,26 @@
+// The families of primitives. Each stands in the file of its name; primitives.cpp lists them.
+#pragma once
+
+#include "graph/primitive.h"
+
+#include <span>
+
+namespace weft::ops {
+
+std::span<const Primitive> sources();       // placeholder, constant, iota, shape_of, size_of
+std::span<const Primitive> state();         // variable, read, assign
+std::span<const Primitive> unary();         // neg, exp, ..., cast, bitcast
+std::span<const Primitive> binary();        // add, ..., comparisons, bits
+std::span<const Primitive> ternary();       // select
+std::span<const Primitive> movement();      // reshape, transpose, broadcast, slice, pad, concat and their like-forms
+std::span<const Primitive> indexing();      // gather, scatter
+std::span<const Primitive> reductions();    // reduce_sum, ..., arg_max, sum_to
+std::span<const Primitive> contractions();  // matmul
+std::span<const Primitive> convolutions();  // conv, conv_data_gradient, conv_weights_gradient
+std::span<const Primitive> pooling();       // pool, pool_gradient, ...
+std::span<const Primitive> random();        // random_bits, random_uniform, ...
+
+/// Evaluates any elementwise primitive through its ScalarFunctions.
+void evaluate_elementwise(Evaluation& e);
+
+}  // namespace weft::ops

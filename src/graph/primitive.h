@@ -135,7 +135,7 @@ struct Primitive {
   void (*evaluate)(Evaluation&) = nullptr;
   /// Not null: replaced by other operations once all sizes are known. Gives the first result's replacement.
   ir::Value (*expand)(Expansion&) = nullptr;
-  ScalarFunctions scalar;
+  ScalarFunctions scalar = {};
   bool commutative = false;
   bool is_pure() const { return kind != Kind::state; }
 };

@@ -1,0 +1,7 @@
+#include "ops/families.h"
+
+namespace weft::ops {
+
+std::span<const Primitive> reductions() { return {}; }
+
+}  // namespace weft::ops

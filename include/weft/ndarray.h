@@ -76,17 +76,20 @@ class NDArray {
   NDArray copy() const;
   /// This array if dense, otherwise a dense copy.
   NDArray dense() const { return is_dense() ? *this : copy(); }
-  /// Elements converted to another type: to integers towards zero, saturating, NaN as 0; to bool as "not zero"; from
-  /// complex by the real part.
+  /// Elements converted to another type: floating-point to integers towards zero, saturating, NaN as 0; integers to
+  /// narrower ones by two's complement; to bool as "not zero"; from complex by the real part. Otherwise to the nearest
+  /// value, ties to even.
   NDArray cast(DType dtype) const;
-  /// Copies elements of an array of the same type into this one. The two must not overlap unless they are equal.
+  /// Copies elements of an array of the same type into this one. The two may share memory.
   void assign(const NDArray& from);
 
-  /// Reads all elements in row-major order, from memory laid out with the given strides in bytes (dense when empty).
+  /// Reads all elements in row-major order, from memory laid out with the given strides in bytes (dense when empty). Dense
+  /// memory must have exactly this array's bytes. Strides count from the first byte, so negative ones don't fit.
   void write_bytes(std::span<const std::byte> from, std::span<const std::int64_t> strides = {});
   /// Writes all elements in row-major order to memory laid out with the given strides in bytes (dense when empty).
   void read_bytes(std::span<std::byte> to, std::span<const std::int64_t> strides = {}) const;
-  /// As write_bytes and read_bytes, converting from and to another element type, as `cast` does.
+  /// As write_bytes and read_bytes, converting from and to another element type, as `cast` does. The caller vouches for
+  /// the memory, and that it doesn't overlap this array's.
   void import_from(const void* from, DType dtype, std::span<const std::int64_t> strides = {});
   void export_to(void* to, DType dtype, std::span<const std::int64_t> strides = {}) const;
 
@@ -111,10 +114,13 @@ class TensorData {
   /// Copies the elements.
   template <Element T> static TensorData copy_of(Shape shape, std::span<const T> values) { return NDArray::of<T>(shape, values); }
   /// Refers to the caller's memory (strides in bytes; dense when empty), which must outlive every use.
-  template <Element T> static TensorData reference(Shape shape, std::span<T> values, std::span<const std::int64_t> strides = {}) {
+  template <class T>
+  requires Element<std::remove_const_t<T>>
+  static TensorData reference(Shape shape, std::span<T> values, std::span<const std::int64_t> strides = {}) {
     return reference(values.data(), values.size_bytes(), {dtype_of<std::remove_const_t<T>>, shape}, strides);
   }
-  /// Throws RunError when `byte_count` doesn't cover every element.
+  /// Throws RunError when the `byte_count` bytes from `data` on don't hold every element (a negative stride leads before
+  /// them: wrap the array unreversed and slice it with a negative step).
   static TensorData reference(const void* data, std::size_t byte_count, TensorType type, std::span<const std::int64_t> strides = {});
 
   const TensorType& type() const { return array_.type(); }

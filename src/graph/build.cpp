@@ -125,15 +125,18 @@ GraphState& graph_of(std::string_view op, std::span<const Operand> operands) {
 Tensor implicitly_read(Tensor t) {
   GraphState& graph = *t.graph();
   if (graph.ir[t.node()].op->name != "variable") return t;
-  if (auto found = graph.implicit_reads.find(t.node()); found != graph.implicit_reads.end()) return Tensor(&graph, found->second, 0);
+  // Inside control dependencies a read of its own: it may have to see an assignment.
+  const bool at_start = graph.control.empty();
+  if (auto found = graph.implicit_reads.find(t.node()); at_start && found != graph.implicit_reads.end()) return Tensor(&graph, found->second, 0);
   ir::Node node;
   node.op = &primitive("read");
   node.operands = {{t.node(), 0}};
-  node.attributes.set("implicit", std::int64_t{1});
+  if (at_start) node.attributes.set("implicit", std::int64_t{1});
+  node.control = graph.control;
   node.where = graph.ir[t.node()].where;
   infer_types(graph.ir, node);
   const auto id = graph.ir.add(std::move(node));
-  graph.implicit_reads[t.node()] = id;
+  if (at_start) graph.implicit_reads[t.node()] = id;
   return Tensor(&graph, id, 0);
 }
 
@@ -267,6 +270,10 @@ ir::Value Expansion::add(std::string_view op, std::vector<ir::Value> operands, A
   made.label = node.label;
   made.where = node.where;
   infer_types(graph_, made);
+  if (made.op->expand && made.op != node.op) {
+    Expansion inner(graph_, made);
+    if (const auto replacement = made.op->expand(inner); replacement.node >= 0) return replacement;
+  }
   return {graph_.add(std::move(made)), 0};
 }
 

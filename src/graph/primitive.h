@@ -90,11 +90,11 @@ struct Evaluation {
 class Expansion {
  public:
   Expansion(ir::Graph& graph, const ir::Node& node) : graph_(graph), node(node) {}
-  /// Adds an operation (types inferred) and gives its first result.
+  /// Adds an operation (types inferred, itself expanded unless it is of the kind being expanded) and gives its first result.
   ir::Value add(std::string_view op, std::vector<ir::Value> operands, Attributes attributes = {});
   ir::Value operand(std::size_t i) const { return node.operands[i]; }
-  const TensorType& type(ir::Value v) const { return graph_.type(v); }
-  const TensorType& operand_type(std::size_t i) const { return graph_.type(node.operands[i]); }
+  TensorType type(ir::Value v) const { return graph_.type(v); }
+  TensorType operand_type(std::size_t i) const { return graph_.type(node.operands[i]); }
   /// A scalar constant of the given type.
   ir::Value constant(double value, DType dtype);
   /// A rank 1 constant of i64.
@@ -133,7 +133,8 @@ struct Primitive {
   /// Null: the operation has no derivative, and one asked for through it is an error.
   void (*gradient)(Gradient&) = nullptr;
   void (*evaluate)(Evaluation&) = nullptr;
-  /// Not null: replaced by other operations once all sizes are known. Gives the first result's replacement.
+  /// Not null: replaced by other operations once all sizes are known. Gives the replacement of the first result (of all
+  /// results when it has as many), or an empty Value when the operation already is in its final form.
   ir::Value (*expand)(Expansion&) = nullptr;
   ScalarFunctions scalar = {};
   bool commutative = false;

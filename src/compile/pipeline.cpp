@@ -1,0 +1,91 @@
+// The table of contents of the compiler: every pass, in order.
+#include "compile/pipeline.h"
+
+#include "compile/verify.h"
+#include "graph/build.h"
+
+#include <weft/error.h>
+
+#include <chrono>
+#include <cstdlib>
+
+namespace weft {
+namespace {
+
+struct Pass {
+  const char* name;
+  Program (*run)(const Program&);
+};
+
+constexpr Pass simplifications[] = {
+    {"fold constants", fold_constants},
+    {"apply rules", apply_rules},
+    {"merge identical", merge_identical},
+    {"drop unused", drop_unused},
+};
+
+class Timer {
+ public:
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+    return seconds;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+Backend resolve(Backend backend) {
+  if (backend == Backend::automatic) {
+    const char* wish = std::getenv("WEFT_BACKEND");
+    const std::string_view name = wish ? wish : "";
+    if (name == "reference") backend = Backend::reference;
+    else if (name == "cpu") backend = Backend::cpu;
+    else if (name.empty()) backend = has_backend(Backend::cpu) ? Backend::cpu : Backend::reference;
+    else throw RunError("WEFT_BACKEND is \"" + std::string(name) + "\", expects cpu or reference");
+  }
+  if (!has_backend(backend)) throw RunError("the cpu backend is not part of this build; configure with WEFT_CPU=ON, or run on the reference backend");
+  return backend;
+}
+
+Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations, const RunOptions& options) {
+  Compiled compiled;
+  Timer whole, timer;
+  const bool verifies = std::getenv("WEFT_VERIFY") != nullptr;
+  auto finished = [&](const char* pass) {
+    compiled.statistics.passes.emplace_back(pass, timer.lap());
+    if (verifies) verify(compiled.program, pass);
+  };
+
+  compiled.specialized = specialize(graph, feeds, targets, operations);
+  compiled.program = compiled.specialized;
+  finished("specialize");
+  if (options.simplify)
+    for (const auto& pass : simplifications) {
+      compiled.program = pass.run(compiled.program);
+      finished(pass.name);
+    }
+  compiled.options = options;
+  compiled.code = make_code(resolve(options.backend), compiled.program, options);
+  compiled.statistics.passes.emplace_back("generate code", timer.lap());
+  compiled.code->describe(compiled.statistics);
+  compiled.statistics.seconds = whole.lap();
+  return compiled;
+}
+
+std::string Compiled::dump() const {
+  Program p = specialized;
+  std::string text = "== specialize\n" + p.str();
+  if (options.simplify)
+    for (const auto& pass : simplifications) {
+      p = pass.run(p);
+      text += std::string("== ") + pass.name + "\n" + p.str();
+    }
+  return text + code->dump();
+}
+
+}  // namespace weft

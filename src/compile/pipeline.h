@@ -1,0 +1,28 @@
+// From a graph to something that runs.
+#pragma once
+
+#include "backend/backend.h"
+#include "compile/program.h"
+
+#include <memory>
+#include <string>
+
+namespace weft {
+
+struct Compiled {
+  Program specialized;  ///< before the other passes
+  Program program;      ///< as the backend got it
+  RunOptions options;
+  std::unique_ptr<CompiledProgram> code;
+  CompileStatistics statistics;
+
+  /// The program after each pass, then the backend's code. Runs the passes again, so that compiling need not keep them.
+  std::string dump() const;
+};
+
+Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations, const RunOptions& options);
+
+/// `automatic` resolved; throws RunError for a backend that was not built or an unknown WEFT_BACKEND.
+Backend resolve(Backend backend);
+
+}  // namespace weft

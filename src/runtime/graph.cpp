@@ -25,7 +25,7 @@ VariableValue& variable_value(GraphState& graph, ir::NodeId variable) {
   auto& values = runtime_of(graph).variables;
   if (const auto found = values.find(variable); found != values.end()) return found->second;
   const auto position = std::find(graph.variables.begin(), graph.variables.end(), variable) - graph.variables.begin();
-  NDArray first = initial_value(graph.ir[variable], graph.seed, static_cast<int>(position));
+  NDArray first = runtime::initial_value(graph.ir[variable], graph.seed, static_cast<int>(position));
   return values.emplace(variable, VariableValue{std::move(first), {}, false}).first->second;
 }
 

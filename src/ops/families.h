@@ -12,7 +12,8 @@ std::span<const Primitive> state();         // variable, read, assign
 std::span<const Primitive> unary();         // neg, exp, ..., cast, bitcast
 std::span<const Primitive> binary();        // add, ..., comparisons, bits
 std::span<const Primitive> ternary();       // select
-std::span<const Primitive> movement();      // reshape, transpose, broadcast, slice, pad, concat and their like-forms
+std::span<const Primitive> movement();      // reshape, transpose, broadcast and their like-forms
+std::span<const Primitive> slices();        // slice, pad, concat and their like-forms
 std::span<const Primitive> indexing();      // gather, scatter
 std::span<const Primitive> reductions();    // reduce_sum, ..., arg_max, sum_to
 std::span<const Primitive> contractions();  // matmul

@@ -1,0 +1,13 @@
+// Everything that weft offers.
+#pragma once
+
+#include <weft/dtype.h>
+#include <weft/elementwise.h>
+#include <weft/error.h>
+#include <weft/executable.h>
+#include <weft/graph.h>
+#include <weft/init.h>
+#include <weft/movement.h>
+#include <weft/ndarray.h>
+#include <weft/shape.h>
+#include <weft/tensor.h>

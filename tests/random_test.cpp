@@ -4,7 +4,9 @@
 #include "ops/random_range.h"
 #include "runtime/initial_value.h"
 
-#include <weft/init.h>
+#include <weft/elementwise.h>
+#include <weft/graph.h>
+#include <weft/random.h>
 
 #include <gtest/gtest.h>
 
@@ -41,6 +43,18 @@ NDArray initial(const Initializer& initializer, std::uint64_t graph_seed = 0, in
 std::vector<double> numbers(const NDArray& a) {
   const NDArray d = a.cast(f64);
   return {d.elements<double>().begin(), d.elements<double>().end()};
+}
+
+constexpr RunOptions reference{.backend = Backend::reference};
+
+NDArray value_of(Graph& g, Tensor t) { return g.run({}, {t}, {}, reference)[0].copy(); }
+
+/// Expects a GraphError whose text has `part`.
+template <class F> void expect_refused(F&& f, const std::string& part) {
+  try {
+    f();
+    ADD_FAILURE() << "nothing was thrown, expected: " << part;
+  } catch (const GraphError& e) { EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what(); }
 }
 
 /// The largest distance of the sample's distribution function from `cdf` (Kolmogorov and Smirnov's statistic), times
@@ -129,6 +143,148 @@ TEST(InitialValue, DependsOnItsOwnSeedOrOnTheGraphsAndThePosition) {
   EXPECT_EQ(numbers(initial(none, 1, 3)), numbers(initial(none, 1, 3)));
   EXPECT_NE(numbers(initial(none, 1, 3)), numbers(initial(none, 1, 4)));
   EXPECT_NE(numbers(initial(none, 1, 3)), numbers(initial(none, 2, 3)));
+}
+
+TEST(Random, UniformNumbersAreTheWordsOfTheSeedsKey) {
+  Graph g;
+  const auto u = numbers(value_of(g, random_uniform(g, {5}, {.seed = 42})));
+  philox::Words words({.key = philox::key_of(42)});
+  for (double x : u) EXPECT_EQ(x, std::ldexp(words.next() >> 8, -24));
+  EXPECT_EQ(u, numbers(initial(init::uniform({5}, 0, 1, 42))));
+}
+
+TEST(Random, UniformFillsItsIntervalInEveryType) {
+  for (DType t : {f32, f16, bf16, f64}) {
+    Graph g;
+    const Tensor u = random_uniform(g, {20000}, {.low = -1, .high = 3, .dtype = t, .seed = 3});
+    EXPECT_EQ(u.type(), (TensorType{t, {20000}}));
+    const auto x = numbers(value_of(g, u));
+    EXPECT_GE(*std::min_element(x.begin(), x.end()), -1);
+    EXPECT_LT(*std::max_element(x.begin(), x.end()), 3);
+    if (t == f32 || t == f64) {
+      EXPECT_LT(distance(x, [](double v) { return (v + 1) / 4; }), 1.95);
+    }
+  }
+}
+
+TEST(Random, IntegersCoverBothEnds) {
+  Graph g;
+  const auto x = numbers(value_of(g, random_integers(g, {6000}, {.low = -2, .high = 3, .dtype = i8, .seed = 1})));
+  std::vector<int> counts(6);
+  for (double v : x) ++counts.at(static_cast<std::size_t>(v + 2));
+  double chi_squared = 0;
+  for (int c : counts) chi_squared += (c - 1000.0) * (c - 1000.0) / 1000;
+  EXPECT_LT(chi_squared, 20.5);  // 5 degrees of freedom: once in a thousand
+}
+
+TEST(Random, IntegersTakeTheWholeOf64Bits) {
+  Graph g;
+  constexpr auto low = std::numeric_limits<std::int64_t>::min(), high = std::numeric_limits<std::int64_t>::max();
+  const NDArray a = value_of(g, random_integers(g, {2}, {.low = low, .high = high, .dtype = i64, .seed = 8}));
+  philox::Words words({.key = philox::key_of(8)});
+  for (auto v : a.elements<std::int64_t>()) EXPECT_EQ(static_cast<std::uint64_t>(v), words.next64() + (std::uint64_t{1} << 63));
+}
+
+TEST(Random, NormalAgreesWithInitialValues) {
+  for (DType t : {f32, f64}) {
+    Graph g;
+    const auto x = numbers(value_of(g, random_normal(g, {20000}, {.mean = 1, .deviation = 2, .dtype = t, .seed = 6})));
+    const auto expected = numbers(initial(init::normal({20000}, 1, 2, 6, t)));
+    for (std::size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], expected[i], t == f64 ? 1e-13 : 4e-6);
+    EXPECT_LT(distance(x, [](double v) { return normal_cdf((v - 1) / 2); }), 1.95);
+  }
+}
+
+TEST(Random, TruncatedNormalHasItsDistributionBetweenItsBounds) {
+  for (DType t : {f32, f64}) {
+    Graph g;
+    const auto x =
+        numbers(value_of(g, random_truncated_normal(g, {20000}, {.mean = 5, .deviation = 0.5, .low = -1, .high = 3, .dtype = t, .seed = 2})));
+    const double below = normal_cdf(-1), inside = normal_cdf(3) - below;
+    EXPECT_LT(distance(x, [&](double v) { return (normal_cdf((v - 5) / 0.5) - below) / inside; }), 1.95);
+    EXPECT_GE(*std::min_element(x.begin(), x.end()), 4.5);
+    EXPECT_LE(*std::max_element(x.begin(), x.end()), 6.5);
+  }
+}
+
+TEST(Random, WithoutASeedEveryRunAndEveryOperationDiffers) {
+  Graph g;
+  const Tensor a = random_uniform(g, {8}), b = random_uniform(g, {8}), fixed = random_uniform(g, {8}, {.seed = 1});
+  const RunResult first = g.run({}, {a, b, fixed}, {}, reference), second = g.run({}, {a, b, fixed}, {}, reference);
+  EXPECT_NE(numbers(first[a]), numbers(first[b]));
+  EXPECT_NE(numbers(first[a]), numbers(second[a]));
+  EXPECT_EQ(numbers(first[fixed]), numbers(second[fixed]));
+}
+
+TEST(Random, TheGraphsSeedDecidesWhereNoOtherIsGiven) {
+  auto sample = [](std::uint64_t seed) {
+    Graph g;
+    g.set_seed(seed);
+    return numbers(value_of(g, random_uniform(g, {8})));
+  };
+  EXPECT_EQ(sample(5), sample(5));
+  EXPECT_NE(sample(5), sample(6));
+}
+
+TEST(Random, LikeFormsTakeUnknownSizes) {
+  Graph g;
+  const Tensor x = g.placeholder({dynamic, 3}, f16);
+  const Tensor u = random_uniform_like(x, {.seed = 4}), n = random_normal_like(x, {.dtype = f32, .seed = 4});
+  EXPECT_EQ(u.type().str(), "f16[?,3]");
+  EXPECT_EQ(n.type().str(), "f32[?,3]");
+  const RunResult r = g.run({{x, NDArray(f16, {2, 3})}}, {u, n}, {}, reference);
+  EXPECT_EQ(r[u].shape(), (Shape{2, 3}));
+  EXPECT_EQ(numbers(r[n]), numbers(value_of(g, random_normal(g, {2, 3}, {.seed = 4}))));
+}
+
+TEST(Random, AStateGoesOnWhereTheLastNumbersEnded) {
+  Graph g;
+  const Tensor start = g.constant(random_state(42));
+  const auto first = random_uniform(start, {8});
+  const auto second = random_uniform(first.state, {8});
+  auto joined = numbers(value_of(g, first.values));
+  const auto rest = numbers(value_of(g, second.values));
+  joined.insert(joined.end(), rest.begin(), rest.end());
+  EXPECT_EQ(joined, numbers(value_of(g, random_uniform(g, {16}, {.seed = 42}))));
+  EXPECT_EQ(value_of(g, random_normal(start, {3, 3}, {.dtype = f64}).state).elements<std::uint64_t>()[0], 9u);
+}
+
+TEST(Random, RefusesWhatCannotBeDrawn) {
+  Graph g;
+  expect_refused([&] { random_uniform(g, {dynamic}); },
+                 "random_uniform: shape [?] has unknown sizes; take them from a tensor with random_uniform_like (at random_test.cpp:");
+  expect_refused([&] { random_uniform(g, {2}, {.low = 1, .high = 1}); }, "random_uniform: bounds 1.000000 and 1.000000 are not in order");
+  expect_refused([&] { random_uniform(g, {2}, {.dtype = i32}); }, "random_uniform: numbers of i32 can't be drawn, expects floating point");
+  expect_refused([&] { random_integers(g, {2}, {.low = 0, .high = 256, .dtype = u8}); },
+                 "random_integers: bounds 0 and 256 are not in order, or not values of u8");
+  expect_refused([&] { random_normal(g, {2}, {.deviation = -1}); }, "random_normal: deviation -1.000000 is negative");
+  expect_refused([&] { random_truncated_normal(g, {2}, {.low = -6}); }, "within -5 to 5");
+  expect_refused([&] { random_uniform(g.constant(1.0, {3}), {2}); }, "state is f32[3], expects u64[3]");
+  const Tensor x = g.placeholder({2});
+  expect_refused([&] { dropout(x, 1.5); }, "dropout: rate 1.500000 is not a probability (at random_test.cpp:");
+  expect_refused([&] { dropout(g.placeholder({2}, i32), 0.5); }, "dropout: operand is i32[2], expects floating point");
+}
+
+TEST(Dropout, KeepsTheMeanAndZeroesAtTheRate) {
+  Graph g;
+  const Tensor x = g.placeholder({dynamic}), y = dropout(x, 0.25, {.seed = 7});
+  const NDArray ones = NDArray::scalar(1.0f).broadcast_to({20000}).copy();
+  const auto v = numbers(g.run({{x, ones}}, {y}, {}, reference)[0]);
+  const auto zeros = std::count(v.begin(), v.end(), 0.0);
+  EXPECT_NEAR(static_cast<double>(zeros), 5000, 3.3 * std::sqrt(20000 * 0.25 * 0.75));
+  for (double e : v) EXPECT_TRUE(e == 0 || std::fabs(e - 4.0 / 3) < 1e-6);
+}
+
+TEST(Dropout, OfEverythingIsZeroAndOfNothingIsTheOperand) {
+  Graph g;
+  const Tensor x = g.placeholder({64}), rate = g.placeholder({});
+  const NDArray ones = NDArray::scalar(1.0f).broadcast_to({64}).copy();
+  EXPECT_EQ(numbers(g.run({{x, ones}}, {dropout(x, 1)}, {}, reference)[0]), std::vector<double>(64, 0));
+  EXPECT_EQ(numbers(g.run({{x, ones}}, {dropout(x, 0)}, {}, reference)[0]), std::vector<double>(64, 1));
+  const Tensor y = dropout(x, rate, {.seed = 3});
+  EXPECT_EQ(numbers(g.run({{x, ones}, {rate, 1.0f}}, {y}, {}, reference)[0]), std::vector<double>(64, 0));
+  EXPECT_EQ(numbers(g.run({{x, ones}, {rate, 0.5f}}, {y}, {}, reference)[0]),
+            numbers(g.run({{x, ones}}, {dropout(x, 0.5, {.seed = 3})}, {}, reference)[0]));
 }
 
 }  // namespace

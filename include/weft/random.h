@@ -29,8 +29,8 @@ NDArray random_state(std::uint64_t seed);
 
 struct UniformOptions {
   double low = 0, high = 1;
-  std::optional<DType> dtype;  ///< floating; f32, or that of the tensor whose sizes are taken, when absent
-  std::optional<std::uint64_t> seed;
+  std::optional<DType> dtype = {};  ///< floating; f32, or that of the tensor whose sizes are taken, when absent
+  std::optional<std::uint64_t> seed = {};
 };
 /// Uniform in [low, high): a multiple of 2^-24 (f64: 2^-53, f16: 2^-11, bf16: 2^-8) in [0, 1), scaled; never rounded up to high.
 Tensor random_uniform(Graph& graph, Shape shape, UniformOptions options = {}, std::source_location where = std::source_location::current());
@@ -40,7 +40,7 @@ RandomResult random_uniform(Operand state, Shape shape, UniformOptions options =
 struct IntegerOptions {
   std::int64_t low = 0, high = std::numeric_limits<std::int32_t>::max();
   DType dtype = i32;
-  std::optional<std::uint64_t> seed;
+  std::optional<std::uint64_t> seed = {};
 };
 /// Integers of [low, high], both included. Probabilities differ from each other by at most 2^-64.
 Tensor random_integers(Graph& graph, Shape shape, IntegerOptions options = {}, std::source_location where = std::source_location::current());
@@ -49,8 +49,8 @@ RandomResult random_integers(Operand state, Shape shape, IntegerOptions options 
 
 struct NormalOptions {
   double mean = 0, deviation = 1;
-  std::optional<DType> dtype;
-  std::optional<std::uint64_t> seed;
+  std::optional<DType> dtype = {};
+  std::optional<std::uint64_t> seed = {};
 };
 /// mean + deviation * sqrt(-2 log(u)) * cos(2 pi v), with u in (0, 1] and v in [0, 1) uniform. G. Box, M. Muller, "A note on
 /// the generation of random normal deviates", 1958. At most 5.8 (f64: 8.6) deviations from the mean.
@@ -61,8 +61,8 @@ RandomResult random_normal(Operand state, Shape shape, NormalOptions options = {
 struct TruncatedNormalOptions {
   double mean = 0, deviation = 1;
   double low = -2, high = 2;  ///< counted in deviations from the mean, within -5 to 5
-  std::optional<DType> dtype;
-  std::optional<std::uint64_t> seed;
+  std::optional<DType> dtype = {};
+  std::optional<std::uint64_t> seed = {};
 };
 /// Normal on the condition that it lies between the bounds, by inversion of the distribution's function.
 Tensor random_truncated_normal(Graph& graph, Shape shape, TruncatedNormalOptions options = {},
@@ -71,7 +71,7 @@ Tensor random_truncated_normal_like(Operand like, TruncatedNormalOptions options
 RandomResult random_truncated_normal(Operand state, Shape shape, TruncatedNormalOptions options = {});
 
 struct SeedOptions {
-  std::optional<std::uint64_t> seed;
+  std::optional<std::uint64_t> seed = {};
 };
 /// bool: true with the given probability, which broadcasts to like's shape: f32 u < probability, u uniform in [0, 1).
 Tensor random_bernoulli_like(Operand like, Operand probability, SeedOptions options = {});

@@ -57,7 +57,8 @@ void evaluate_elementwise(Evaluation& e) {
     };
     if (is_floating(domain) && f.real) store(f.real(element(0, double{}), element(1, double{}), element(2, double{})));
     else if (is_complex(domain) && f.complex) store(f.complex(element(0, complex{}), element(1, complex{}), element(2, complex{})));
-    else if (!is_floating(domain) && !is_complex(domain) && f.integer) store(f.integer(element(0, wide{}), element(1, wide{}), element(2, wide{}), domain));
+    else if (!is_floating(domain) && !is_complex(domain) && f.integer)
+      store(f.integer(element(0, wide{}), element(1, wide{}), element(2, wide{}), domain));
     else throw InternalError(std::string(e.node.op->name) + " has no reference evaluation for " + std::string(name_of(domain)));
   });
 }

@@ -248,7 +248,7 @@ void infer_sum_to_like(Inference& c) {
 }
 
 ir::Value expand_sum_to_like(Expansion& e) {
-  const Shape &from = e.operand_type(0).shape, &to = e.operand_type(1).shape;
+  const Shape from = e.operand_type(0).shape, to = e.operand_type(1).shape;
   const int lead = from.rank() - to.rank();
   Sizes axes;
   for (int d = 0; d < from.rank(); ++d)

@@ -25,7 +25,8 @@ wide wrap(wide value, DType dtype) {
 double round_to(double value, DType dtype) {
   switch (dtype) {
     case f32: return static_cast<float>(value);
-    case f16: case bf16: {
+    case f16:
+    case bf16: {
       // Rounding twice, through float, could differ from rounding once: round to odd first keeps the sticky bit.
       float narrow = static_cast<float>(value);
       if (std::isfinite(narrow) && static_cast<double>(narrow) != value) {

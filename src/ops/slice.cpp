@@ -123,7 +123,7 @@ void infer_unslice_like(Inference& c) {
 }
 
 ir::Value expand_unslice_like(Expansion& e) {
-  const Shape& like = e.operand_type(1).shape;
+  const Shape like = e.operand_type(1).shape;
   const Range range = static_range(e.node, {e.operand_type(0).dtype, like});
   const auto rank = range.size.size();
   // The elements in ascending order, then spread out.
@@ -186,7 +186,7 @@ void evaluate_pad(Evaluation& e) {
 }
 
 void gradient_pad(Gradient& g) {
-  const auto &low = g.attributes().integers("low"), &high = g.attributes().integers("high"), &interior = g.attributes().integers("interior");
+  const Sizes low = g.attributes().integers("low"), high = g.attributes().integers("high"), interior = g.attributes().integers("interior");
   Sizes axes(low.size());
   std::iota(axes.begin(), axes.end(), 0);
   if (g.wanted(0)) {

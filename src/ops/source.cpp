@@ -1,7 +1,7 @@
 // Operations without operands, and those that need only an operand's type.
+#include "graph/build.h"
 #include "ops/families.h"
 #include "ops/reference_array.h"
-#include "graph/build.h"
 
 #include <weft/graph.h>
 #include <weft/movement.h>
@@ -20,7 +20,8 @@ void evaluate_constant(Evaluation& e) { *e.results[0] = reference::from_ndarray(
 
 void infer_iota(Inference& c) {
   const Shape shape = c.attributes.shape();
-  if (c.attributes.dtype("dtype") == boolean || c.attributes.dtype("dtype") == c64) c.fail("elements of " + std::string(name_of(c.attributes.dtype("dtype"))) + " can't count");
+  if (c.attributes.dtype("dtype") == boolean || c.attributes.dtype("dtype") == c64)
+    c.fail("elements of " + std::string(name_of(c.attributes.dtype("dtype"))) + " can't count");
   c.axis(c.attributes.integer("axis"), shape.rank());
   c.result(c.attributes.dtype("dtype"), shape);
 }
@@ -82,7 +83,9 @@ Tensor Graph::placeholder(Shape shape, DType dtype, std::string_view label, std:
   return apply_source(*state_, "placeholder", std::move(attributes), where, label);
 }
 
-Tensor Graph::constant(const NDArray& value, std::source_location where) { return apply_source(*state_, "constant", {{"value", Literal::of(value)}}, where); }
+Tensor Graph::constant(const NDArray& value, std::source_location where) {
+  return apply_source(*state_, "constant", {{"value", Literal::of(value)}}, where);
+}
 
 Tensor Graph::constant(Scalar value, Shape shape, DType dtype, std::source_location where) {
   if (!shape.is_static()) fail_graph("constant: shape " + shape.str() + " has unknown sizes", ir::Location::of(where));

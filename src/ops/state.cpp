@@ -1,7 +1,7 @@
 // Variables. A run sees them as plain data flow: specialising replaces a read by the value that it sees (see
 // compile/specialize.cpp), so that neither read nor assign is ever evaluated.
-#include "ops/families.h"
 #include "graph/build.h"
+#include "ops/families.h"
 
 #include <weft/graph.h>
 
@@ -28,7 +28,12 @@ void infer_assign(Inference& c) {
 
 const Primitive table[] = {
     {.name = "variable", .kind = Kind::state, .infer = infer_variable},
-    {.name = "read", .min_operands = 1, .max_operands = 1, .kind = Kind::state, .infer = infer_read, .gradient = [](Gradient& g) { g.set(0, g.cotangent()); }},
+    {.name = "read",
+     .min_operands = 1,
+     .max_operands = 1,
+     .kind = Kind::state,
+     .infer = infer_read,
+     .gradient = [](Gradient& g) { g.set(0, g.cotangent()); }},
     {.name = "assign", .min_operands = 2, .max_operands = 2, .kind = Kind::state, .infer = infer_assign},
 };
 
@@ -42,7 +47,9 @@ namespace {
 
 void require_variable(std::string_view op, Tensor t, std::source_location where) {
   if (!t || t.operation().name() != "variable")
-    fail_graph(std::string(op) + ": " + (t ? t.name() + " (" + std::string(t.operation().name()) + ")" : std::string("an empty tensor")) + " is not a variable", ir::Location::of(where));
+    fail_graph(std::string(op) + ": " + (t ? t.name() + " (" + std::string(t.operation().name()) + ")" : std::string("an empty tensor")) +
+                   " is not a variable",
+               ir::Location::of(where));
 }
 
 }  // namespace
@@ -67,7 +74,9 @@ Tensor Graph::variable(Initializer initializer, std::string_view label, std::sou
   return t;
 }
 
-Tensor Graph::variable(const NDArray& value, std::string_view label, std::source_location where) { return variable(init::literal(value), label, where); }
+Tensor Graph::variable(const NDArray& value, std::string_view label, std::source_location where) {
+  return variable(init::literal(value), label, where);
+}
 
 Tensor Graph::read(Tensor variable, std::source_location where) {
   require_variable("read", variable, where);

@@ -1,6 +1,6 @@
+#include "graph/build.h"
 #include "ops/elementwise.h"
 #include "ops/reference_array.h"
-#include "graph/build.h"
 
 #include <weft/elementwise.h>
 
@@ -18,13 +18,18 @@ void infer_select(Inference& c) {
 }
 
 const Primitive table[] = {
-    {.name = "select", .min_operands = 3, .max_operands = 3, .kind = Kind::elementwise, .infer = infer_select,
+    {.name = "select",
+     .min_operands = 3,
+     .max_operands = 3,
+     .kind = Kind::elementwise,
+     .infer = infer_select,
      .gradient =
          [](Gradient& g) {
            if (g.wanted(1)) g.set(1, select(g.operand(0), g.cotangent(), 0));
            if (g.wanted(2)) g.set(2, select(g.operand(0), 0, g.cotangent()));
          },
-     .evaluate = evaluate_elementwise, .expand = nullptr,
+     .evaluate = evaluate_elementwise,
+     .expand = nullptr,
      .scalar = {[](double c, double a, double b) { return c != 0 ? a : b; }, [](wide c, wide a, wide b, DType) { return c != 0 ? a : b; },
                 [](complex c, complex a, complex b) { return c != 0.0 ? a : b; }},
      .commutative = false},

@@ -30,7 +30,7 @@ enum class Fan { in_out, out_in };
 Initializer glorot(Shape shape, Fan fan = Fan::in_out, std::uint64_t seed = 0, DType dtype = f32);
 /// Normal with deviation sqrt(2 / fan in). K. He et al., "Delving deep into rectifiers", 2015, equation 10.
 Initializer he(Shape shape, Fan fan = Fan::in_out, std::uint64_t seed = 0, DType dtype = f32);
-Initializer literal(NDArray value);
+Initializer literal(const NDArray& value);
 }  // namespace init
 
 }  // namespace weft

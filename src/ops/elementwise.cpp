@@ -44,11 +44,12 @@ void evaluate_elementwise(Evaluation& e) {
           [&](auto& v) {
             using E = typename std::decay_t<decltype(v)>::value_type;
             using V = decltype(value);
-            if constexpr (std::is_same_v<E, wide> && !std::is_same_v<V, complex>) v[i] = wrap(static_cast<wide>(value), dtype);
-            else if constexpr (std::is_same_v<E, complex>) v[i] = complex(value);
-            else if constexpr (std::is_same_v<V, complex>) {
-              if constexpr (std::is_same_v<E, double>) v[i] = value.real();
+            if constexpr (std::is_same_v<V, complex>) {
+              if constexpr (std::is_same_v<E, complex>) v[i] = value;
+              else if constexpr (std::is_same_v<E, double>) v[i] = value.real();
               else v[i] = value.real() != 0;
+            } else if constexpr (std::is_same_v<E, wide>) {
+              v[i] = wrap(static_cast<wide>(value), dtype);
             } else {
               v[i] = static_cast<E>(value);
             }

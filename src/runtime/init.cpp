@@ -71,6 +71,6 @@ Initializer he(Shape shape, Fan fan, std::uint64_t seed, DType dtype) {
   return normal(shape, 0, root_of(2, fans_of("he", shape, fan).in), seed, dtype);
 }
 
-Initializer literal(NDArray value) { return {.kind = Initializer::Kind::literal, .type = value.type(), .literal = value.copy()}; }
+Initializer literal(const NDArray& value) { return {.kind = Initializer::Kind::literal, .type = value.type(), .literal = value.copy()}; }
 
 }  // namespace weft::init

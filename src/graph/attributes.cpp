@@ -41,7 +41,9 @@ bool equal(const Attribute& a, const Attribute& b) {
     return *x == y || **x == *y;
   }
   // Bits rather than values: -0.0 is not 0.0, and a NaN equals itself.
-  if (const auto* x = std::get_if<double>(&a)) return std::bit_cast<std::uint64_t>(*x) == std::bit_cast<std::uint64_t>(std::get<double>(b));
+  const auto same_bits = [](double x, double y) { return std::bit_cast<std::uint64_t>(x) == std::bit_cast<std::uint64_t>(y); };
+  if (const auto* x = std::get_if<double>(&a)) return same_bits(*x, std::get<double>(b));
+  if (const auto* x = std::get_if<std::vector<double>>(&a)) return std::ranges::equal(*x, std::get<std::vector<double>>(b), same_bits);
   return a == b;
 }
 

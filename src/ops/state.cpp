@@ -5,11 +5,28 @@
 
 #include <weft/graph.h>
 
+#include <algorithm>
+#include <iterator>
+
 namespace weft {
 namespace ops {
 namespace {
 
-void infer_variable(Inference& c) { c.result(c.attributes.dtype("dtype"), c.attributes.shape()); }
+constexpr std::string_view initializers[] = {"literal", "constant", "uniform", "normal", "truncated_normal"};  // as Initializer::Kind
+
+void infer_variable(Inference& c) {
+  const TensorType type{c.attributes.dtype("dtype"), c.attributes.shape()};
+  const std::string& initializer = c.attributes.text("initializer");
+  if (!type.shape.is_static()) c.fail("shape " + type.shape.str() + " has unknown sizes");
+  if (std::ranges::find(initializers, initializer) == std::end(initializers)) c.fail("there is no initializer " + initializer);
+  if (initializer == "literal") {
+    const TensorType& value = c.attributes.literal("value").type;
+    if (value != type) c.fail("initial value is " + value.str() + ", expects " + type.str());
+  } else {
+    c.attributes.real("a"), c.attributes.real("b"), c.attributes.integer("seed");
+  }
+  c.result(type);
+}
 
 void require_variable_type(Inference& c) {
   if (!c.shape(0).is_static()) c.fail("operand " + c[0].str() + " is not a variable");
@@ -60,8 +77,7 @@ Tensor Graph::variable(Initializer initializer, std::string_view label, std::sou
   if (!type.shape.is_static()) fail_graph("variable: shape " + type.shape.str() + " has unknown sizes", ir::Location::of(where));
   Attributes attributes{{"dtype", type.dtype}};
   attributes.set_shape(type.shape);
-  constexpr const char* names[] = {"literal", "constant", "uniform", "normal", "truncated_normal"};
-  attributes.set("initializer", std::string(names[static_cast<int>(initializer.kind)]));
+  attributes.set("initializer", std::string(ops::initializers[static_cast<int>(initializer.kind)]));
   if (initializer.kind == Kind::literal) {
     attributes.set("value", Literal::of(initializer.literal));
   } else {

@@ -14,7 +14,7 @@ using reference::complex;
 using reference::wide;
 
 template <bool (*accepted)(DType), DType... fixed> void infer(Inference& c) {
-  constexpr std::string_view wanted = accepted == is_floating ? "floating point" : accepted == is_real ? "a real number" : accepted == is_integer ? "an integer"
+  const std::string_view wanted = accepted == is_floating ? "floating point" : accepted == is_real ? "a real number" : accepted == is_integer ? "an integer"
                                       : accepted == is_integer_or_bool ? "an integer or bool" : "a number";
   c.require_same_dtype(0, 1);
   c.require(accepted, 0, wanted);

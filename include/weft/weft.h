@@ -1,6 +1,7 @@
 // Everything that weft offers.
 #pragma once
 
+#include <weft/convolution.h>
 #include <weft/dtype.h>
 #include <weft/elementwise.h>
 #include <weft/error.h>
@@ -9,5 +10,6 @@
 #include <weft/init.h>
 #include <weft/movement.h>
 #include <weft/ndarray.h>
+#include <weft/random.h>
 #include <weft/shape.h>
 #include <weft/tensor.h>

@@ -55,6 +55,9 @@ Tensor logical_not(Operand x);  ///< bool
 Tensor bit_not(Operand x);      ///< integers and bool
 Tensor popcount(Operand x);     ///< the number of bits that are set; integers
 
+/// x itself, as which no derivative passes: gradients treat it as a constant. Any type.
+Tensor stop_gradient(Operand x);
+
 /// Elements converted: to integers towards zero, saturating, NaN as 0; between integers by wrap-around; to bool as "not
 /// zero"; from c64 by the real part.
 Tensor cast(Operand x, DType dtype);

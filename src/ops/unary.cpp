@@ -127,6 +127,8 @@ const Primitive table[] = {
     row("real", infer_part, {nullptr, nullptr, [](complex a, complex, complex) { return complex(a.real()); }}, nullptr),
     row("imag", infer_part, {nullptr, nullptr, [](complex a, complex, complex) { return complex(a.imag()); }}, nullptr),
     row("conj", infer_same<is_complex>, {nullptr, nullptr, [](complex a, complex, complex) { return std::conj(a); }}, nullptr),
+    {.name = "stop_gradient", .min_operands = 1, .max_operands = 1, .kind = Kind::elementwise, .infer = infer_same<is_any>, .gradient = [](Gradient&) {},
+     .evaluate = [](Evaluation& e) { *e.results[0] = *e.operands[0]; }, .expand = [](Expansion& e) { return e.operand(0); }, .scalar = {}, .commutative = false},
     {.name = "cast", .min_operands = 1, .max_operands = 1, .kind = Kind::elementwise, .infer = infer_cast,
      .gradient = [](Gradient& g) { g.set(0, cast(g.cotangent(), g.operand(0).dtype())); }, .evaluate = evaluate_cast, .expand = nullptr, .scalar = {}, .commutative = false},
     {.name = "bitcast", .min_operands = 1, .max_operands = 1, .kind = Kind::elementwise, .infer = infer_bitcast, .gradient = nullptr,
@@ -174,6 +176,7 @@ WEFT_UNARY(atanh)
 WEFT_UNARY(erf)
 WEFT_UNARY(sigmoid)
 WEFT_UNARY(relu)
+WEFT_UNARY(stop_gradient)
 WEFT_UNARY(logical_not)
 WEFT_UNARY(bit_not)
 WEFT_UNARY(popcount)

@@ -1,6 +1,7 @@
 // Everything that weft offers.
 #pragma once
 
+#include <weft/activation.h>
 #include <weft/convolution.h>
 #include <weft/dtype.h>
 #include <weft/elementwise.h>

@@ -2,15 +2,18 @@
 #pragma once
 
 #include <weft/activation.h>
+#include <weft/axes.h>
 #include <weft/convolution.h>
 #include <weft/dtype.h>
 #include <weft/elementwise.h>
 #include <weft/error.h>
 #include <weft/executable.h>
 #include <weft/graph.h>
+#include <weft/indexing.h>
 #include <weft/init.h>
 #include <weft/movement.h>
 #include <weft/ndarray.h>
 #include <weft/random.h>
+#include <weft/reduction.h>
 #include <weft/shape.h>
 #include <weft/tensor.h>

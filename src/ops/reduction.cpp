@@ -1,3 +1,5 @@
+#include "ops/reduction.h"
+
 #include "graph/build.h"
 #include "ops/elementwise.h"
 #include "ops/families.h"
@@ -184,16 +186,11 @@ Tensor spread(const Gradient& g, Tensor t) {
 Tensor same_reduction(const Gradient& g, std::string_view op, Tensor x) { return apply(op, {x}, g.attributes()); }
 
 void gradient_prod(Gradient& g) {
-  // d/dx[i] is the product of all others, which where there are zeros can't be had by dividing by x[i]. With the zeros'
-  // sum in place of a single zero the second derivative comes out right, too.
-  const Tensor x = g.operand(0);
-  const Tensor zero = equal(x, 0), ones = select(zero, 1, x);
+  const Tensor x = g.operand(0), zero = equal(x, 0);
   const Tensor zeros = spread(g, same_reduction(g, "reduce_sum", cast(zero, x.dtype())));
-  const Tensor others = spread(g, g.cotangent() * same_reduction(g, "reduce_prod", ones)) / ones;
   const Tensor zero_sum = spread(g, same_reduction(g, "reduce_sum", select(zero, x, 0)));
-  const Tensor at_zero = select(equal(zeros, 1), others, select(equal(zeros, 2), others * (zero_sum - x), 0));
-  const Tensor elsewhere = select(equal(zeros, 0), others, select(equal(zeros, 1), others * zero_sum, 0));
-  g.set(0, select(zero, at_zero, elsewhere));
+  const Tensor nonzero = spread(g, g.cotangent() * same_reduction(g, "reduce_prod", select(zero, 1, x)));
+  g.set(0, product_of_others(x, zero, zeros, zero_sum, nonzero));
 }
 
 void gradient_extremum(Gradient& g) {
@@ -248,6 +245,15 @@ Tensor arg(std::string_view op, const Operand& x, int axis, const ArgOptions& op
 std::span<const Primitive> reductions() { return table; }
 
 }  // namespace ops
+
+Tensor product_of_others(Tensor factor, Tensor is_zero, Tensor zeros, Tensor zero_sum, Tensor nonzero_product) {
+  // The sum of a group's zeros is a single zero, and its difference from one of two zeros is the other: their values make
+  // no difference, but with them the second derivative comes out right, too.
+  const Tensor others = nonzero_product / select(is_zero, 1, factor);
+  const Tensor of_zero = select(equal(zeros, 1), others, select(equal(zeros, 2), others * (zero_sum - factor), 0));
+  const Tensor of_nonzero = select(equal(zeros, 0), others, select(equal(zeros, 1), others * zero_sum, 0));
+  return select(is_zero, of_zero, of_nonzero);
+}
 
 Tensor sum(Operand x, Axes axes, ReduceOptions options) { return ops::reduce("reduce_sum", x, axes, options.keep); }
 Tensor prod(Operand x, Axes axes, ReduceOptions options) { return ops::reduce("reduce_prod", x, axes, options.keep); }

@@ -11,6 +11,7 @@
 #include <weft/graph.h>
 #include <weft/indexing.h>
 #include <weft/init.h>
+#include <weft/matmul.h>
 #include <weft/movement.h>
 #include <weft/ndarray.h>
 #include <weft/random.h>

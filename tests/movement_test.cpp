@@ -180,6 +180,18 @@ TEST_F(Movement, TileRepeatsTheWhole) {
   expect_error<GraphError>([&] { tile(row, {1, 2}); }, "tile: 2 repeats for operand i32[4], expects one for each dimension");
 }
 
+TEST_F(Movement, TakesSixteenDimensions) {
+  std::vector<std::int64_t> sizes(16, 1), twice(16, 1), none(16, 0);
+  sizes[15] = twice[15] = 2;
+  none[0] = 1;
+  const Tensor deep = g.constant(counting(Shape(sizes)));
+  EXPECT_EQ(constant_value(reshape(reverse(tile(deep, twice)), {4})), "i32[4] [1, 0, 1, 0]");
+  EXPECT_EQ(constant_value(reshape(pad(deep, none, none, {.mode = PadMode::edge}), {3, 2})), "i32[3,2] [[0, 1], [0, 1], [0, 1]]");
+  EXPECT_EQ(constant_value(flatten(transpose(deep, 0, -1), 1)), "i32[2,1] [[0], [1]]");
+  expect_error<GraphError>([&] { expand_dims(deep, 0); }, "can't get 1 more dimensions; at most 16 are possible");
+  expect_error<GraphError>([&] { stack({deep, deep}); }, "at most 16 are possible");
+}
+
 TEST(MovementGradient, GoesBackToWhereElementsCameFrom) {
   FedGraph f;
   const Tensor x = f.fed({dynamic, dynamic}, counting<float>({2, 3}));

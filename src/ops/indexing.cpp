@@ -25,17 +25,18 @@ using Sizes = std::vector<std::int64_t>;
 
 // Inference -----------------------------------------------------------------------------------------------------------
 
-// Attributes: axes (absent: those after the batch dimensions, as many as the last size of indices), batch_dims (negative:
-// counted from the rank of indices less one), out_of_bounds (error or ignore), and of scatter mode. Once specialised axes
-// are there, and nothing is negative.
+// Attributes: nd, axes (with nd may be absent: those after the batch dimensions, as many as the last size of indices),
+// batch_dims (negative: counted from the rank of indices), out_of_bounds (error or ignore), and of scatter mode. Once
+// specialised axes are there, and nothing is negative.
 IndexMap index_map(const Inference& c) {
   const Shape &data = c.shape(0), &indices = c.shape(1);
-  if (indices.rank() == 0) c.fail("indices " + c[1].str() + " have no last dimension to hold places");
+  const bool nd = c.attributes.flag("nd");
+  if (nd && indices.rank() == 0) c.fail("indices " + c[1].str() + " have no last dimension to hold places");
   IndexMap m;
-  const auto count = indices[indices.rank() - 1];
+  const auto count = nd ? indices[indices.rank() - 1] : 1;
   const auto batch = c.attributes.integer("batch_dims");
-  m.batch = static_cast<int>(batch < 0 ? batch + indices.rank() - 1 : batch);
-  m.outer = indices.rank() - 1 - m.batch;
+  m.batch = static_cast<int>(batch < 0 ? batch + indices.rank() : batch);
+  m.outer = indices.rank() - m.batch - (nd ? 1 : 0);
   if (m.batch < 0 || m.outer < 0 || m.batch > data.rank())
     c.fail("data " + c[0].str() + " and indices " + c[1].str() + " can't share " + std::to_string(batch) + " batch dimensions");
   for (int d = 0; d < m.batch; ++d)
@@ -269,8 +270,10 @@ void require_batch_dims(std::string_view op, int batch_dims, const Operand& data
   if (batch_dims < 0) fail_graph(std::string(op) + ": " + std::to_string(batch_dims) + " batch dimensions", ir::Location::of(data.where()));
 }
 
-Attributes lookup(int batch_dims, OutOfBounds out_of_bounds) {
-  return {{"batch_dims", std::int64_t{batch_dims}}, {"out_of_bounds", std::string(out_of_bounds == OutOfBounds::error ? "error" : "ignore")}};
+Attributes lookup(bool nd, int batch_dims, OutOfBounds out_of_bounds) {
+  return {{"nd", std::int64_t{nd}},
+          {"batch_dims", std::int64_t{batch_dims}},
+          {"out_of_bounds", std::string(out_of_bounds == OutOfBounds::error ? "error" : "ignore")}};
 }
 
 std::string name_of(ScatterMode mode) {
@@ -293,7 +296,7 @@ Tensor axis_last(const Operand& x, int axis) {
 
 /// With the axis at the back every other dimension is a batch dimension, whatever the rank.
 Attributes along_last_axis() {
-  Attributes attributes = lookup(-1, OutOfBounds::ignore);
+  Attributes attributes = lookup(false, -1, OutOfBounds::ignore);
   attributes.set("axes", std::vector<std::int64_t>{-1});
   return attributes;
 }
@@ -301,30 +304,28 @@ Attributes along_last_axis() {
 }  // namespace
 
 Tensor gather(Operand data, Operand indices, int axis, GatherOptions options) {
-  CompositeScope scope("gather", {data, indices});
   require_batch_dims("gather", options.batch_dims, data);
-  Attributes attributes = lookup(options.batch_dims, options.out_of_bounds);
+  Attributes attributes = lookup(false, options.batch_dims, options.out_of_bounds);
   attributes.set("axes", std::vector<std::int64_t>{axis});
-  return apply("gather", {data, expand_dims(indices, -1)}, std::move(attributes));
+  return apply("gather", {data, indices}, std::move(attributes));
 }
 
 Tensor gather_nd(Operand data, Operand indices, GatherOptions options) {
   require_batch_dims("gather_nd", options.batch_dims, data);
-  return apply("gather", {data, indices}, lookup(options.batch_dims, options.out_of_bounds));
+  return apply("gather", {data, indices}, lookup(true, options.batch_dims, options.out_of_bounds));
 }
 
 Tensor scatter(Operand data, Operand indices, Operand updates, int axis, ScatterOptions options) {
-  CompositeScope scope("scatter", {data, indices, updates});
   require_batch_dims("scatter", options.batch_dims, data);
-  Attributes attributes = lookup(options.batch_dims, options.out_of_bounds);
+  Attributes attributes = lookup(false, options.batch_dims, options.out_of_bounds);
   attributes.set("axes", std::vector<std::int64_t>{axis});
   attributes.set("mode", name_of(options.mode));
-  return apply("scatter", {data, expand_dims(indices, -1), updates}, std::move(attributes), 0);
+  return apply("scatter", {data, indices, updates}, std::move(attributes), 0);
 }
 
 Tensor scatter_nd(Operand data, Operand indices, Operand updates, ScatterOptions options) {
   require_batch_dims("scatter_nd", options.batch_dims, data);
-  Attributes attributes = lookup(options.batch_dims, options.out_of_bounds);
+  Attributes attributes = lookup(true, options.batch_dims, options.out_of_bounds);
   attributes.set("mode", name_of(options.mode));
   return apply("scatter", {data, indices, updates}, std::move(attributes), 0);
 }
@@ -332,14 +333,14 @@ Tensor scatter_nd(Operand data, Operand indices, Operand updates, ScatterOptions
 Tensor gather_along_axis(Operand data, Operand indices, int axis) {
   CompositeScope scope("gather_along_axis", {data, indices});
   require_same_rank("gather_along_axis", data, indices);
-  const Tensor places = expand_dims(axis_last(indices, axis), -1);
+  const Tensor places = axis_last(indices, axis);
   return axis_last(apply("gather", {axis_last(data, axis), places}, along_last_axis()), axis);
 }
 
 Tensor scatter_along_axis(Operand data, Operand indices, Operand updates, int axis, ScatterMode mode) {
   CompositeScope scope("scatter_along_axis", {data, indices, updates});
   require_same_rank("scatter_along_axis", data, indices);
-  const Tensor places = expand_dims(axis_last(indices, axis), -1);
+  const Tensor places = axis_last(indices, axis);
   Attributes attributes = along_last_axis();
   attributes.set("mode", name_of(mode));
   return axis_last(apply("scatter", {axis_last(data, axis), places, axis_last(updates, axis)}, std::move(attributes)), axis);

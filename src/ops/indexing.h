@@ -8,11 +8,12 @@
 namespace weft::ops {
 
 /// Which element of data an element of the gathered tensor (gather's result, scatter's updates) goes with. Its dimensions
-/// are data's in order, less `axes`, with indices' dimensions from `batch` to but without the last standing where `place`
-/// is; the last one of indices, of as many elements as there are axes, holds the places along the axes.
+/// are data's in order, less `axes`, with the `outer` dimensions of indices after the first `batch` standing where `place`
+/// is. With attribute `nd` the last dimension of indices, which is none of those, holds the places along the axes;
+/// without it there is one axis, and each element of indices is a place along it.
 struct IndexMap {
   int batch = 0;          ///< leading dimensions that data, indices and the gathered tensor share
-  int outer = 0;          ///< dimensions of indices between the shared and the last
+  int outer = 0;          ///< dimensions of indices that stand for the axes
   int place = 0;          ///< the lowest of axes; `batch` when there are none
   std::vector<int> axes;  ///< of data, not below `batch`
 };

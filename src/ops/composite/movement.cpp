@@ -172,6 +172,11 @@ Tensor tile(Operand x, std::span<const std::int64_t> repeats) {
       fail_graph("tile: dimension " + std::to_string(d) + " can't be repeated " + std::to_string(repeats[d]) + " times", ir::Location::of(x.where()));
     if (repeats[d] == 1) continue;
     const int axis = static_cast<int>(d);
+    if (repeats.size() == max_rank && repeats[d] > 0) {
+      // There is no room for one more dimension.
+      y = concat(std::vector<Tensor>(static_cast<std::size_t>(repeats[d]), y), axis);
+      continue;
+    }
     Sizes sizes(repeats.size() + 1, dynamic);
     sizes[d] = repeats[d];
     y = merge_dims(broadcast_to(expand_dims(y, axis), Shape(sizes)), axis, 2);

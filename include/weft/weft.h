@@ -14,6 +14,7 @@
 #include <weft/matmul.h>
 #include <weft/movement.h>
 #include <weft/ndarray.h>
+#include <weft/pooling.h>
 #include <weft/random.h>
 #include <weft/reduction.h>
 #include <weft/shape.h>

@@ -14,6 +14,7 @@
 
 namespace weft {
 
+struct Initializer;
 struct RuntimeState;
 struct RuntimeStateDeleter {
   void operator()(RuntimeState*) const;
@@ -28,7 +29,7 @@ struct GraphState {
   // What the next operation gets.
   std::string scope;
   std::vector<ir::NodeId> control;
-  const ir::Location* user_call = nullptr;                  ///< set while a composite builds
+  const ir::Location* user_call = nullptr;                    ///< set while a composite builds
   std::unordered_map<ir::NodeId, ir::NodeId> implicit_reads;  ///< variable -> its read at the start of the run
 
   /// Variables' values and compiled executables; made when first needed.
@@ -70,6 +71,9 @@ class CompositeScope {
 
 /// A scalar constant. Throws GraphError when the number has no place in the type (0.5 as i32, 300 as u8).
 Tensor scalar_constant(GraphState& graph, const Scalar& value, DType dtype, std::source_location where = std::source_location::current());
+/// What Graph::variable and Graph::assign do.
+Tensor add_variable(GraphState& graph, const Initializer& initializer, std::string_view label, std::source_location where);
+Operation add_assign(Tensor variable, Operand value);
 /// A read of a variable, the tensor itself otherwise.
 Tensor implicitly_read(Tensor t);
 

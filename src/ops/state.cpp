@@ -71,7 +71,7 @@ void require_variable(std::string_view op, Tensor t, std::source_location where)
 
 }  // namespace
 
-Tensor Graph::variable(Initializer initializer, std::string_view label, std::source_location where) {
+Tensor add_variable(GraphState& graph, const Initializer& initializer, std::string_view label, std::source_location where) {
   using Kind = Initializer::Kind;
   const TensorType& type = initializer.type;
   if (!type.shape.is_static()) fail_graph("variable: shape " + type.shape.str() + " has unknown sizes", ir::Location::of(where));
@@ -85,9 +85,19 @@ Tensor Graph::variable(Initializer initializer, std::string_view label, std::sou
     attributes.set("b", initializer.b);
     attributes.set("seed", static_cast<std::int64_t>(initializer.seed));
   }
-  const Tensor t = apply_source(*state_, "variable", std::move(attributes), where, label);
-  state_->variables.push_back(t.node());
+  const Tensor t = apply_source(graph, "variable", std::move(attributes), where, label);
+  graph.variables.push_back(t.node());
   return t;
+}
+
+Operation add_assign(Tensor variable, Operand value) {
+  require_variable("assign", variable, value.where());
+  const Operand operands[] = {Operand(variable, value.where()), value};
+  return Operation(variable.graph(), add_operation("assign", operands));
+}
+
+Tensor Graph::variable(Initializer initializer, std::string_view label, std::source_location where) {
+  return add_variable(*state_, initializer, label, where);
 }
 
 Tensor Graph::variable(const NDArray& value, std::string_view label, std::source_location where) {
@@ -101,8 +111,8 @@ Tensor Graph::read(Tensor variable, std::source_location where) {
 
 Operation Graph::assign(Tensor variable, Operand value) {
   require_variable("assign", variable, value.where());
-  const Operand operands[] = {Operand(variable, value.where()), value};
-  return Operation(state_.get(), add_operation("assign", operands));
+  if (variable.graph() != state_.get()) fail_graph("assign: variable " + variable.name() + " belongs to another graph", ir::Location::of(value.where()));
+  return add_assign(variable, value);
 }
 
 void Graph::control_dependencies(std::span<const Operation> operations, const std::function<void()>& body) {

@@ -11,10 +11,14 @@
 #include <weft/graph.h>
 #include <weft/indexing.h>
 #include <weft/init.h>
+#include <weft/io.h>
+#include <weft/loss.h>
 #include <weft/matmul.h>
 #include <weft/movement.h>
 #include <weft/ndarray.h>
 #include <weft/pooling.h>
+#include <weft/normalization.h>
+#include <weft/optimizer.h>
 #include <weft/random.h>
 #include <weft/reduction.h>
 #include <weft/shape.h>

@@ -173,6 +173,67 @@ TEST(Convolution, DerivativesAreItsAdjoints) {
   }
 }
 
+/// The quantities that equal <c, y> by linearity of y in each operand, or differ where a derivative is wrong.
+std::vector<double> pairings(Graph& g, const Feeds& feeds, Tensor y, std::initializer_list<Tensor> operands) {
+  std::vector<Tensor> terms{y};
+  for (std::size_t i = 0; const Tensor d : g.gradients(y, operands)) terms.push_back(d * *(operands.begin() + i++));
+  const RunResult r = g.run(feeds, terms, {}, reference);
+  std::vector<double> sums;
+  for (const auto& a : r) {
+    const auto v = numbers(a);
+    sums.push_back(std::accumulate(v.begin(), v.end(), 0.0));
+  }
+  return sums;
+}
+
+TEST(Convolution, TheFamilyIsClosedUnderDifferentiation) {
+  for (const auto& options : adjoint_cases) {
+    Graph g;
+    const bool first = options.layout == "NCHW";
+    const std::int64_t in = 4 / options.groups;
+    const Tensor x = g.placeholder(first ? Shape{dynamic, 4, dynamic, 8} : Shape{dynamic, dynamic, 8, 4}, f64);
+    const Tensor w = g.placeholder(first ? Shape{6, in, dynamic, 2} : Shape{dynamic, 2, in, 6}, f64);
+    const NDArray xv = scrambled(first ? Shape{2, 4, 7, 8} : Shape{2, 7, 8, 4}),
+                  wv = scrambled(first ? Shape{6, in, 3, 2} : Shape{3, 2, in, 6}, f64, 2);
+    const Tensor y = conv2d(x, w, options);
+    const NDArray cv = scrambled(run(g, {{x, xv}, {w, wv}}, y).shape(), f64, 3);
+    const Tensor c = g.placeholder(Shape::unranked(), f64);
+    const Feeds feeds{{x, xv}, {w, wv}, {c, cv}};
+    const auto forward = pairings(g, feeds, y * c, {x, w});
+    EXPECT_EQ(forward[1], forward[0]);
+    EXPECT_EQ(forward[2], forward[0]);
+    const auto data = pairings(g, feeds, conv2d_data_gradient(c, w, x, options) * x, {c, w});
+    EXPECT_EQ(data[0], forward[0]);
+    EXPECT_EQ(data[1], data[0]);
+    EXPECT_EQ(data[2], data[0]);
+    const auto weights = pairings(g, feeds, conv2d_weights_gradient(x, c, w, options) * w, {x, c});
+    EXPECT_EQ(weights[0], forward[0]);
+    EXPECT_EQ(weights[1], weights[0]);
+    EXPECT_EQ(weights[2], weights[0]);
+  }
+}
+
+TEST(Convolution, TransposedHasDerivatives) {
+  Graph g;
+  const Tensor x = g.placeholder({1, 3, 2, 4}, f64), w = g.placeholder({3, 3, 2, 4}, f64), c = g.placeholder({1, 8, 5, 2}, f64);
+  const Feeds feeds{{x, scrambled({1, 3, 2, 4})}, {w, scrambled({3, 3, 2, 4}, f64, 2)}, {c, scrambled({1, 8, 5, 2}, f64, 3)}};
+  const auto p = pairings(g, feeds, conv_transpose2d(x, w, {.strides = {2}, .output_sizes = {8, 5}}) * c, {x, w});
+  EXPECT_NE(p[0], 0);
+  EXPECT_EQ(p[1], p[0]);
+  EXPECT_EQ(p[2], p[0]);
+}
+
+TEST(Convolution, SecondDerivativesAreThoseOfTheSquare) {
+  Graph g;
+  const Tensor x = g.placeholder({1, dynamic, 1}, f64), w = g.placeholder({2, 1, 1}, f64);
+  const Feeds feeds{{x, NDArray::of<double>({1, 3, 1}, {1, 2, 3})}, {w, NDArray::of<double>({2, 1, 1}, {5, 7})}};
+  // y = (19, 31); the derivative of |y|^2 by x is 2 (5*19, 7*19 + 5*31, 7*31).
+  const Tensor y = conv1d(x, w), dx = g.gradients(square(y), {x})[0];
+  EXPECT_EQ(numbers(run(g, feeds, dx)), (std::vector<double>{190, 576, 434}));
+  // <dx, x> = 2 |y|^2.
+  EXPECT_EQ(numbers(run(g, feeds, g.gradients(dx * x, {x})[0])), (std::vector<double>{380, 1152, 868}));
+}
+
 TEST(Convolution, TransposedIsTheDataGradientOfTheDescribedConvolution) {
   Graph g;
   const NDArray wv = scrambled({3, 3, 2, 4});

@@ -275,6 +275,16 @@ TEST(Dropout, KeepsTheMeanAndZeroesAtTheRate) {
   for (double e : v) EXPECT_TRUE(e == 0 || std::fabs(e - 4.0 / 3) < 1e-6);
 }
 
+TEST(Dropout, DerivativePassesThroughTheSameMask) {
+  Graph g;
+  const Tensor x = g.placeholder({dynamic}), y = dropout(x, 0.5);
+  const Tensor dx = g.gradients(y, {x})[0];
+  const RunResult r = g.run({{x, NDArray::scalar(3.0f).broadcast_to({64}).copy()}}, {y, dx}, {}, reference);
+  const auto values = numbers(r[y]), derivatives = numbers(r[dx]);
+  EXPECT_NE(std::count(values.begin(), values.end(), 0.0) % 64, 0);
+  for (std::size_t i = 0; i < 64; ++i) EXPECT_EQ(derivatives[i] * 3, values[i]);
+}
+
 TEST(Dropout, OfEverythingIsZeroAndOfNothingIsTheOperand) {
   Graph g;
   const Tensor x = g.placeholder({64}), rate = g.placeholder({});

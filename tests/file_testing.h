@@ -29,6 +29,7 @@ class Folder {
 
   std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
   std::filesystem::path with(std::string_view name, std::string_view content) const {
+    std::filesystem::remove(path_ / name);  // some file systems write a file that replaces its own content to the disk at once
     std::ofstream(path_ / name, std::ios::binary) << content;
     return path_ / name;
   }

@@ -1,6 +1,7 @@
 #include <weft/convolution.h>
 #include <weft/elementwise.h>
 #include <weft/graph.h>
+#include <weft/movement.h>
 
 #include <gtest/gtest.h>
 
@@ -138,6 +139,8 @@ TEST(Convolution, IntegersWrap) {
   Graph g;
   const Tensor x = g.constant(100.0, {1, 2, 1}, i8), w = g.constant(2.0, {2, 1, 1}, i8);
   EXPECT_EQ(numbers(run(g, {}, conv1d(x, w))), (std::vector<double>{-112}));
+  const Tensor largest = g.constant(Scalar(~std::uint64_t{0}), {3, 1, 1}, u64);
+  EXPECT_EQ(numbers(run(g, {}, conv1d(reshape(largest, {1, 3, 1}), largest))), (std::vector<double>{3}));
 }
 
 TEST(Convolution, DepthwiseConvolvesEachChannelByItself) {

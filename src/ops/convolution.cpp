@@ -251,7 +251,7 @@ void evaluate_conv(Evaluation& e) {
         using T = typename std::decay_t<decltype(result)>::value_type;
         const auto &left = e.operands[0]->as<T>(), &right = e.operands[1]->as<T>();
         auto add = [&](std::size_t to, std::size_t i, std::size_t j) {
-          result[to] += left[i] * right[j];
+          result[to] = reference::multiply_add(result[to], left[i], right[j]);
           if constexpr (std::is_same_v<T, reference::wide>) result[to] = reference::wrap(result[to], e.results[0]->type.dtype);
         };
         switch (member_of(*e.node.op)) {

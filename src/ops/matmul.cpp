@@ -50,16 +50,6 @@ void matmul_gradient(Gradient& g) {
   }
 }
 
-/// Sums of products in T; 128-bit integers overflow by design, the result is wrapped to its type anyway.
-template <class T> T multiply_add(T sum, T a, T b) {
-  if constexpr (std::is_same_v<T, reference::wide>) {
-    using Bits = unsigned __int128;
-    return static_cast<T>(static_cast<Bits>(sum) + static_cast<Bits>(a) * static_cast<Bits>(b));
-  } else {
-    return sum + a * b;
-  }
-}
-
 void evaluate_matmul(Evaluation& e) {
   const bool transpose_a = e.node.attributes.flag("transpose_a"), transpose_b = e.node.attributes.flag("transpose_b");
   const Shape &a = e.operands[0]->type.shape, &b = e.operands[1]->type.shape, &y = e.results[0]->type.shape;
@@ -81,8 +71,8 @@ void evaluate_matmul(Evaluation& e) {
             for (std::size_t j = 0; j < columns; ++j) {
               T sum{};
               for (std::size_t k = 0; k < depth; ++k)
-                sum = multiply_add(sum, left[at + (transpose_a ? k * rows + i : i * depth + k)],
-                                   right[bt + (transpose_b ? j * depth + k : k * columns + j)]);
+                sum = reference::multiply_add(sum, left[at + (transpose_a ? k * rows + i : i * depth + k)],
+                                              right[bt + (transpose_b ? j * depth + k : k * columns + j)]);
               if constexpr (std::is_same_v<T, reference::wide>) sum = reference::wrap(sum, e.results[0]->type.dtype);
               out[(static_cast<std::size_t>(linear) * rows + i) * columns + j] = sum;
             }

@@ -34,6 +34,16 @@ struct Array {
 /// The value that an integer takes in `dtype`: two's complement wrap-around; bool keeps "not zero".
 wide wrap(wide value, DType dtype);
 
+/// sum + a * b. 128-bit integers overflow by design: the result is wrapped to its type afterwards.
+template <class T> T multiply_add(T sum, T a, T b) {
+  if constexpr (std::is_same_v<T, wide>) {
+    using Bits = unsigned __int128;
+    return static_cast<T>(static_cast<Bits>(sum) + static_cast<Bits>(a) * static_cast<Bits>(b));
+  } else {
+    return sum + a * b;
+  }
+}
+
 /// The value that a double takes in a floating `dtype`: rounded to nearest, ties to even.
 double round_to(double value, DType dtype);
 /// Towards zero, saturating, NaN as 0.

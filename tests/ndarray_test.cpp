@@ -261,6 +261,15 @@ TEST(NDArray, BytesThatDoNotHoldTheElementsAreRefused) {
   expect_refused([&] { a.import_from(nullptr, f32); }, "no memory is given");
 }
 
+TEST(NDArray, BytesWrittenToABoolBecomeZeroOrOne) {
+  NDArray a(boolean, {3});
+  const std::array<std::byte, 3> bytes{std::byte{0}, std::byte{2}, std::byte{255}};
+  a.write_bytes(bytes);
+  std::array<std::byte, 3> out{};
+  a.read_bytes(out);
+  EXPECT_EQ(out, (std::array<std::byte, 3>{std::byte{0}, std::byte{1}, std::byte{1}}));
+}
+
 TEST(NDArray, WrapKeepsItsOwnerAliveAsLongAsAView) {
   auto memory = std::make_shared<std::vector<float>>(std::vector<float>{1, 2, 3});
   const std::weak_ptr<std::vector<float>> watch = memory;

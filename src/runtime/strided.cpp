@@ -55,6 +55,7 @@ RowKernel kernel_for(DType to, DType from) {
     return visit_dtype(
         to, [&](auto t) { return visit_dtype(from, [](auto f) { return static_cast<RowKernel>(convert_row<decltype(t), decltype(f)>); }); });
   }
+  if (to == boolean) return convert_row<bool, bool>;  // makes 0 or 1 of any byte
   switch (size_of(to)) {
     case 1: return copy_row<1>;
     case 2: return copy_row<2>;
@@ -127,7 +128,7 @@ void copy_strided(const Shape& shape, Block<std::byte*> to, Block<const std::byt
                                         [](const Dimension& a, const Dimension& b) { return std::abs(a.from) < std::abs(b.from); });
   if (rank >= 2 && std::abs(nearest->from) < std::abs(row.from)) {
     std::rotate(nearest, nearest + 1, dims.end() - 1);
-    cut = 64;
+    cut = 16;
   }
   const Dimension lines = dims[dims.size() - 2];
   const auto outer = dims.first(dims.size() - 2);

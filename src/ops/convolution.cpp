@@ -284,7 +284,24 @@ void conv_gradient(Gradient& g) {
   }
 }
 
-void infer_conv(Inference& c) { ConvInference(c).run(); }
+/// Fails unless both layouts name each dimension once, as the public functions make sure.
+void check_layouts(const Inference& c) {
+  const std::string &data = c.attributes.text("layout"), &weights = c.attributes.text("weights_layout");
+  for (const std::string space : {"W", "HW", "DHW"})
+    if (std::ranges::is_permutation(data, "NC" + space) && std::ranges::is_permutation(weights, "OI" + space)) return;
+  c.fail("layouts " + data + " and " + weights + " don't go together");
+}
+
+void infer_conv(Inference& c) {
+  check_layouts(c);
+  const std::size_t rank = c.attributes.text("layout").size() - 2;
+  check_window(c, rank, {"strides", "dilations"});
+  if (c.attributes.integer("groups") < 1) c.fail("there are " + std::to_string(c.attributes.integer("groups")) + " groups, expects 1 or more");
+  for (const char* sizes : {"spatial", "window"})
+    if (c.attributes.has(sizes) && c.attributes.integers(sizes).size() != rank)
+      c.fail(std::string(sizes) + " expects " + std::to_string(rank) + " entries");
+  ConvInference(c).run();
+}
 
 constexpr Primitive row(std::string_view name, int max_operands) {
   return {.name = name,

@@ -70,6 +70,11 @@ struct Geometry {
   }
 };
 
+Geometry checked(const Inference& c) {
+  check_window(c, c.attributes.integers("window").size(), {"window", "strides", "dilations"});
+  return Geometry(c.attributes);
+}
+
 Sizes sizes_of(const Inference& c, std::size_t i, std::size_t rank) {
   const Shape& s = c.shape(i);
   if (!s.ranked()) return Sizes(rank, dynamic);
@@ -103,7 +108,7 @@ Shape agree(const Inference& c, const Sizes& places, std::size_t i, const std::s
 
 template <bool (*accepted)(DType)> void infer_pool(Inference& c) {
   c.require(accepted, 0, accepted == is_real ? "a real number" : "a number");
-  const Geometry g(c.attributes);
+  const Geometry g = checked(c);
   c.result(c.dtype(0), Shape(places_over(c, g, sizes_of(c, 0, g.rank), c[0].str())));
 }
 
@@ -118,7 +123,7 @@ void require_readable(const Inference& c, const Geometry& g) {
 
 void infer_max_indices(Inference& c) {
   c.require(is_real, 0, "a real number");
-  const Geometry g(c.attributes);
+  const Geometry g = checked(c);
   const Sizes in = sizes_of(c, 0, g.rank);
   if (g.window_count() > std::numeric_limits<std::int32_t>::max())
     c.fail("indices of i32 can't count a window of " + std::to_string(g.window_count()) + " elements");
@@ -130,7 +135,7 @@ void infer_max_indices(Inference& c) {
 void infer_max_gather(Inference& c) {
   c.require(is_number, 0, "a number");
   c.require([](DType t) { return t == i32; }, 1, "indices of i32");
-  const Geometry g(c.attributes);
+  const Geometry g = checked(c);
   require_readable(c, g);
   c.result(c.dtype(0), agree(c, places_over(c, g, sizes_of(c, 0, g.rank), c[0].str()), 1, "indices"));
 }
@@ -138,7 +143,7 @@ void infer_max_gather(Inference& c) {
 /// Operands dy, indices when `indexed`, and x unless its shape is known.
 template <bool indexed> void infer_pool_gradient(Inference& c) {
   c.require(is_number, 0, "a number");
-  const Geometry g(c.attributes);
+  const Geometry g = checked(c);
   const std::size_t like = indexed ? 2 : 1;
   if (indexed) {
     c.require([](DType t) { return t == i32; }, 1, "indices of i32");
@@ -147,6 +152,8 @@ template <bool indexed> void infer_pool_gradient(Inference& c) {
   Sizes in;
   if (c.count() > like) in = sizes_of(c, like, g.rank);
   else in = c.attributes.integers("shape");
+  if (in.size() != g.rank)
+    c.fail("the window has " + std::to_string(g.rank) + " entries, the shape " + std::to_string(in.size()) + "; they must agree");
   const Sizes out = places_over(c, g, in, c.count() > like ? c[like].str() : Shape(in).str());
   agree(c, out, 0, "cotangent");
   if (indexed) agree(c, out, 1, "indices");
@@ -154,7 +161,7 @@ template <bool indexed> void infer_pool_gradient(Inference& c) {
 }
 
 void infer_pool_count(Inference& c) {
-  const Geometry g(c.attributes);
+  const Geometry g = checked(c);
   Sizes out = places_over(c, g, sizes_of(c, 0, g.rank), c[0].str());
   for (std::size_t d = 0; d < g.rank; ++d)
     if (g.window[d] == 1) out[d] = 1;

@@ -16,9 +16,9 @@
 #include <weft/matmul.h>
 #include <weft/movement.h>
 #include <weft/ndarray.h>
-#include <weft/pooling.h>
 #include <weft/normalization.h>
 #include <weft/optimizer.h>
+#include <weft/pooling.h>
 #include <weft/random.h>
 #include <weft/reduction.h>
 #include <weft/shape.h>

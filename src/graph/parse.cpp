@@ -6,6 +6,7 @@
 #include <bit>
 #include <charconv>
 #include <cstring>
+#include <exception>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -375,8 +376,8 @@ class Parser {
   template <class F> std::invoke_result_t<F> located(std::size_t at, F&& f) {
     try {
       return f();
-    } catch (const GraphError& e) { fail_at(at, e.what()); } catch (const InternalError& e) {
-      // An attribute that the operation needs: here the text is at fault.
+    } catch (const std::exception& e) {
+      // Whatever inference doesn't cope with, such as the lack of an attribute that it needs: the text is at fault.
       fail_at(at, e.what());
     }
   }

@@ -151,6 +151,7 @@ std::vector<int> permutation_of(const Inference& c, int rank) {
   std::vector<int> permutation(static_cast<std::size_t>(rank));
   std::iota(permutation.begin(), permutation.end(), 0);
   const auto& swap = c.attributes.integers("swap");
+  if (swap.size() != 2) c.fail("two axes can be exchanged, not " + std::to_string(swap.size()));
   std::swap(permutation[static_cast<std::size_t>(c.axis(swap[0], rank))], permutation[static_cast<std::size_t>(c.axis(swap[1], rank))]);
   return permutation;
 }

@@ -51,6 +51,7 @@ Range range_of(const Inference& c, std::size_t source) {
   if (a.has("parts")) {
     const auto part = a.integer("part"), parts = a.integer("parts");
     const int axis = c.axis(a.integer("axis"), shape.rank());
+    if (part < 0 || part >= parts) c.fail("there is no part " + std::to_string(part) + " of " + std::to_string(parts));
     if (const auto n = shape[axis]; n != dynamic) {
       r.start[at(axis)] = part * (n / parts) + std::min(part, n % parts);
       r.size[at(axis)] = n / parts + (part < n % parts);
@@ -67,6 +68,8 @@ Range range_of(const Inference& c, std::size_t source) {
   } else if (a.has("begin")) {
     const auto &begin = a.integers("begin"), &end = a.integers("end"), &stride = a.integers("stride");
     const auto axes = c.axes(a.integers("axes"), shape.rank());
+    if (begin.size() != axes.size() || end.size() != axes.size() || stride.size() != axes.size())
+      c.fail("begin, end and stride must have an entry for each of the " + std::to_string(axes.size()) + " axes");
     for (std::size_t i = 0; i < axes.size(); ++i) {
       if (stride[i] == 0) c.fail("the stride of axis " + std::to_string(axes[i]) + " is 0");
       const auto n = shape[axes[i]];
@@ -283,6 +286,7 @@ void gradient_concat(Gradient& g) {
 /// Operand 0 is the whole, the others are the parts.
 void infer_split_like(Inference& c) {
   const auto index = static_cast<std::size_t>(c.attributes.integer("index"));
+  if (index >= c.count() - 1) c.fail("there is no part " + std::to_string(index) + " of " + std::to_string(c.count() - 1));
   c.result(c.dtype(0), c.shape(index + 1));
 }
 

@@ -28,7 +28,8 @@ struct LibraryChoice {
   std::string refusal;
 };
 
-/// oneDNN, for the contractions, convolutions and pooling that it runs fast.
+/// oneDNN, for the matrix products and convolutions that it runs fast. A call made where OpenMP has several threads must not run
+/// inside a parallel region, where it would have one.
 LibraryChoice make_onednn_call(const ir::Graph& graph, const ir::Node& node);
 
 }  // namespace weft::cpu

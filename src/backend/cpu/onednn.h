@@ -1,0 +1,66 @@
+// The only header that brings in oneDNN's. Versions 2.6 and later describe a primitive by an operation descriptor, from
+// which a primitive descriptor is made; version 3 makes primitive descriptors from the same arguments directly.
+#pragma once
+
+#include "backend/cpu/library_call.h"
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace weft::cpu::onednn {
+
+using Sizes = dnnl::memory::dims;
+using Memory = dnnl::memory::desc;
+/// An operation with its kernel chosen; false when the library has none.
+using Chosen = dnnl::primitive_desc_base;
+
+/// The CPU, shared by the whole process.
+const dnnl::engine& engine();
+
+/// oneDNN's name of an element type that its kernels compute fast on this machine.
+std::optional<dnnl::memory::data_type> fast_type(DType type);
+
+/// Elements side by side whose dimensions, given in oneDNN's order, lie in memory in the order `outermost_first`.
+Memory dense(const Sizes& sizes, dnnl::memory::data_type type, const std::vector<int>& outermost_first);
+/// A layout of the library's choice.
+inline Memory any_layout(const Sizes& sizes, dnnl::memory::data_type type) { return {sizes, type, dnnl::memory::format_tag::any}; }
+
+/// a b, over all leading dimensions. Errors are dnnl::error.
+Chosen choose_matmul(const Memory& a, const Memory& b, const Memory& result);
+
+enum class Member : std::uint8_t { forward, data_gradient, weights_gradient };
+
+/// A convolution and its derivatives: `result` is the convolution's, whichever of the three is computed.
+struct Convolution {
+  Member member;
+  Memory data, weights, result;
+  Sizes strides, gaps, low, high;  ///< gaps: dilations less one
+};
+Chosen choose_convolution(const Convolution& c);
+
+/// Where a primitive's argument lies in the caller's buffers, and how.
+struct Port {
+  int argument;
+  bool is_result;
+  std::size_t index;  ///< among the node's operands or results
+  Memory memory;
+};
+
+/// Whether oneDNN chose a loop without any blocking, which is no faster than a naive one.
+bool is_reference(const Chosen& chosen);
+/// Whether it chose to copy windows into a matrix and multiply.
+bool is_window_copying(const Chosen& chosen);
+
+/// A call of `chosen` that copies what it wants laid out otherwise than the ports say. It divides the work among as many threads
+/// as OpenMP has now, so it must not run where there are fewer: inside a parallel region.
+std::unique_ptr<LibraryCall> make_call(const Chosen& chosen, const std::vector<Port>& ports);
+
+LibraryChoice make_matmul(const ir::Graph& graph, const ir::Node& node);
+LibraryChoice make_convolution(const ir::Graph& graph, const ir::Node& node, Member member);
+
+}  // namespace weft::cpu::onednn

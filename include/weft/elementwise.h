@@ -46,9 +46,9 @@ Tensor erf(Operand x);      ///< 2/sqrt(pi) * integral of exp(-t^2) from 0 to x
 Tensor sigmoid(Operand x);  ///< 1 / (1 + exp(-x))
 Tensor relu(Operand x);     ///< max(x, 0); the derivative at 0 is 0; real numbers
 
-Tensor is_nan(Operand x);     ///< bool
-Tensor is_inf(Operand x);     ///< bool
-Tensor is_finite(Operand x);  ///< bool
+Tensor is_nan(Operand x);     ///< bool; any type
+Tensor is_inf(Operand x);     ///< bool; any type, c64 if either part is
+Tensor is_finite(Operand x);  ///< bool; any type
 Tensor signbit(Operand x);    ///< bool; the sign bit is set, as it is in -0.0; real numbers
 
 Tensor logical_not(Operand x);  ///< bool

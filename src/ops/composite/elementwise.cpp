@@ -23,6 +23,7 @@ Tensor is_nan(Operand x) {
 
 Tensor is_finite(Operand x) {
   CompositeScope scope("is_finite", {x});
+  if (const DType t = x.tensor().dtype(); !is_floating(t) && !is_complex(t)) return equal(x, x);
   // An infinity or NaN minus itself is NaN.
   const Tensor difference = x - x;
   return equal(difference, 0);
@@ -30,6 +31,7 @@ Tensor is_finite(Operand x) {
 
 Tensor is_inf(Operand x) {
   CompositeScope scope("is_inf", {x});
+  if (is_complex(x.tensor().dtype())) return logical_or(is_inf(real(x)), is_inf(imag(x)));
   if (!is_floating(x.tensor().dtype())) return not_equal(x, x);
   return equal(abs(x), std::numeric_limits<double>::infinity());
 }

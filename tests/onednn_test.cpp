@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdlib>
+#include <cstddef>
 #include <memory>
 #include <random>
 #include <string>
@@ -42,11 +42,27 @@ struct Single {
   cpu::LibraryChoice choice() const { return cpu::make_onednn_call(graph, node()); }
 };
 
-struct AlignedFree {
-  void operator()(void* p) const { std::free(p); }
+/// Scratch memory aligned to 64 bytes and no more, of which a call must not use more than it says.
+class Scratch {
+ public:
+  explicit Scratch(std::size_t bytes) : bytes_(bytes), memory_(bytes + 2 * guard + 128, mark) {
+    void* start = memory_.data();
+    std::size_t space = memory_.size();
+    begin_ = static_cast<std::byte*>(std::align(128, 0, start, space)) + guard;
+  }
+  void* data() { return begin_; }
+  bool is_overrun() const {
+    auto touched = [](std::byte b) { return b != mark; };
+    return std::any_of(begin_ - guard, begin_, touched) || std::any_of(begin_ + bytes_, begin_ + bytes_ + guard, touched);
+  }
+
+ private:
+  static constexpr std::size_t guard = 64;
+  static constexpr std::byte mark{0xa5};
+  std::size_t bytes_;
+  std::vector<std::byte> memory_;
+  std::byte* begin_;
 };
-using Scratch = std::unique_ptr<void, AlignedFree>;
-Scratch scratch_of(const cpu::LibraryCall& call) { return Scratch(std::aligned_alloc(64, call.scratch_bytes() + 64 - call.scratch_bytes() % 64)); }
 
 NDArray run(cpu::LibraryCall& call, const std::vector<NDArray>& operands, const TensorType& type) {
   // What the result held before must not matter.
@@ -55,8 +71,9 @@ NDArray run(cpu::LibraryCall& call, const std::vector<NDArray>& operands, const 
   std::vector<const void*> in;
   for (const auto& a : operands) in.push_back(a.data());
   std::vector<void*> out{result.data()};
-  const Scratch scratch = scratch_of(call);
-  call.run(in, out, scratch.get());
+  Scratch scratch(call.scratch_bytes());
+  call.run(in, out, scratch.data());
+  EXPECT_FALSE(scratch.is_overrun()) << call.describe();
   return result;
 }
 

@@ -72,7 +72,8 @@ template <> inline constexpr std::optional<DType> dtype_of_or_none<bool> = boole
 template <> inline constexpr std::optional<DType> dtype_of_or_none<std::complex<float>> = c64;
 
 template <class T>
-concept Element = dtype_of_or_none<T>.has_value();
+concept Element = dtype_of_or_none<T>
+.has_value();
 template <Element T> inline constexpr DType dtype_of = *dtype_of_or_none<T>;
 
 /// Calls f with a value-initialised element of type t: visit_dtype(f32, [](auto e) { using T = decltype(e); ... }).

@@ -79,19 +79,24 @@ class Graph {
   /// what is not needed is an error. The first run for given feed types compiles; later ones find the executable in a
   /// cache. Throws RunError; variables then keep their values.
   RunResult run(const Feeds& feeds, std::span<const Tensor> targets, std::span<const Operation> operations = {}, const RunOptions& options = {});
-  RunResult run(const Feeds& feeds, std::initializer_list<Tensor> targets, std::span<const Operation> operations = {}, const RunOptions& options = {}) {
+  RunResult run(const Feeds& feeds, std::initializer_list<Tensor> targets, std::span<const Operation> operations = {},
+                const RunOptions& options = {}) {
     return run(feeds, std::span(targets.begin(), targets.size()), operations, options);
   }
-  RunResult run(const Feeds& feeds, std::initializer_list<Tensor> targets, std::initializer_list<Operation> operations, const RunOptions& options = {}) {
+  RunResult run(const Feeds& feeds, std::initializer_list<Tensor> targets, std::initializer_list<Operation> operations,
+                const RunOptions& options = {}) {
     return run(feeds, std::span(targets.begin(), targets.size()), std::span(operations.begin(), operations.size()), options);
   }
   /// Writes the targets into the caller's storage, whose types must be the targets'; the keys imply the targets.
   void run(const Feeds& feeds, Results& results, std::span<const Operation> operations = {}, const RunOptions& options = {});
 
   /// Compiles for the given feed types. The executable refers to this graph's variables and must not outlive it.
-  Executable compile(std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations = {}, const RunOptions& options = {});
-  Executable compile(std::initializer_list<FeedType> feeds, std::initializer_list<Tensor> targets, std::initializer_list<Operation> operations = {}, const RunOptions& options = {}) {
-    return compile(std::span(feeds.begin(), feeds.size()), std::span(targets.begin(), targets.size()), std::span(operations.begin(), operations.size()), options);
+  Executable compile(std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations = {},
+                     const RunOptions& options = {});
+  Executable compile(std::initializer_list<FeedType> feeds, std::initializer_list<Tensor> targets, std::initializer_list<Operation> operations = {},
+                     const RunOptions& options = {}) {
+    return compile(std::span(feeds.begin(), feeds.size()), std::span(targets.begin(), targets.size()),
+                   std::span(operations.begin(), operations.size()), options);
   }
 
   CacheStatistics cache_statistics() const;

@@ -78,8 +78,8 @@ class Operand {
  public:
   Operand(Tensor tensor, std::source_location where = std::source_location::current()) : tensor_(tensor), where_(where) {}
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Operand(T value, std::source_location where = std::source_location::current()) : scalar_(widened(value)), where_(where) {}
+  requires std::is_arithmetic_v<T> Operand(T value, std::source_location where = std::source_location::current())
+      : scalar_(widened(value)), where_(where) {}
 
   bool is_scalar() const { return !tensor_; }
   Tensor tensor() const { return tensor_; }

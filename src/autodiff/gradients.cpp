@@ -71,7 +71,8 @@ class Walk {
     accumulate({y_.node(), y_.output()}, broadcast_like(scalar_constant(graph_, 1.0, y_.dtype()), y_));
     for (ir::NodeId id = y_.node(); id >= 0; --id) {
       const auto& slots = cotangents_[static_cast<std::size_t>(id)];
-      if (!reaches_x_[static_cast<std::size_t>(id)] || std::none_of(slots.begin(), slots.end(), [](Tensor t) { return static_cast<bool>(t); })) continue;
+      if (!reaches_x_[static_cast<std::size_t>(id)] || std::none_of(slots.begin(), slots.end(), [](Tensor t) { return static_cast<bool>(t); }))
+        continue;
       differentiate(id);
     }
   }
@@ -95,7 +96,8 @@ class Walk {
   }
 
   bool depends(ir::Value v) const {
-    return is_floating(graph_.ir.type(v).dtype) && (reaches_x_[static_cast<std::size_t>(v.node)] || std::binary_search(targets_.begin(), targets_.end(), v));
+    return is_floating(graph_.ir.type(v).dtype) &&
+           (reaches_x_[static_cast<std::size_t>(v.node)] || std::binary_search(targets_.begin(), targets_.end(), v));
   }
 
   void accumulate(ir::Value v, Tensor derivative) {
@@ -115,7 +117,8 @@ class Walk {
       std::string from;
       for (std::size_t i = 0; i < operands.size(); ++i)
         if (wanted[i]) from = graph_.ir.type(operands[i]).str();
-      fail_graph("gradients: " + ir::describe(graph_.ir[id]) + " of " + from + " has no derivative, and y depends on x through it", graph_.ir[id].where);
+      fail_graph("gradients: " + ir::describe(graph_.ir[id]) + " of " + from + " has no derivative, and y depends on x through it",
+                 graph_.ir[id].where);
     }
     Gradient gradient(&graph_, id, cotangents_[static_cast<std::size_t>(id)], wanted);
     op.gradient(gradient);
@@ -140,9 +143,11 @@ class Walk {
 std::vector<Tensor> Graph::gradients(Tensor y, std::span<const Tensor> xs, std::source_location where) {
   const auto location = ir::Location::of(where);
   auto check = [&](Tensor t, const char* role) {
-    if (t.graph() != state_.get()) fail_graph(std::string("gradients: ") + role + " is " + (t ? "a tensor of another graph" : "an empty tensor"), location);
+    if (t.graph() != state_.get())
+      fail_graph(std::string("gradients: ") + role + " is " + (t ? "a tensor of another graph" : "an empty tensor"), location);
     if (!is_floating(t.dtype()))
-      fail_graph(std::string("gradients: ") + role + " " + t.name() + " is " + t.type().str() + "; only floating-point tensors have derivatives", location);
+      fail_graph(std::string("gradients: ") + role + " " + t.name() + " is " + t.type().str() + "; only floating-point tensors have derivatives",
+                 location);
   };
   check(y, "y");
   for (auto x : xs) check(x, "x");

@@ -4,7 +4,7 @@
 
 namespace weft {
 
-bool has_backend(Backend backend) {
+bool has_backend([[maybe_unused]] Backend backend) {
 #ifdef WEFT_WITH_CPU
   return true;
 #else

@@ -52,7 +52,8 @@ Backend resolve(Backend backend) {
   return backend;
 }
 
-Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations, const RunOptions& options) {
+Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
+                 const RunOptions& options) {
   Compiled compiled;
   Timer whole, timer;
   const bool verifies = std::getenv("WEFT_VERIFY") != nullptr;

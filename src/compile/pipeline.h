@@ -20,7 +20,8 @@ struct Compiled {
   std::string dump() const;
 };
 
-Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations, const RunOptions& options);
+Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
+                 const RunOptions& options);
 
 /// `automatic` resolved; throws RunError for a backend that was not built or an unknown WEFT_BACKEND.
 Backend resolve(Backend backend);

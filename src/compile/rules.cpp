@@ -25,7 +25,10 @@ struct Match {
     if (p.op->name != "constant") return std::nullopt;
     const Literal& literal = p.attributes.literal("value");
     if ((!literal.splat && literal.type.shape.element_count() != 1) || is_complex(literal.type.dtype)) return std::nullopt;
-    return Literal{{literal.type.dtype, {}}, false, {literal.bytes.begin(), literal.bytes.begin() + static_cast<std::ptrdiff_t>(size_of(literal.type.dtype))}}.array().item();
+    return Literal{
+        {literal.type.dtype, {}}, false, {literal.bytes.begin(), literal.bytes.begin() + static_cast<std::ptrdiff_t>(size_of(literal.type.dtype))}}
+        .array()
+        .item();
   }
   /// Operand i, provided that it has the result's type, so that it can stand for the result.
   Replacement whole(std::size_t i) const {
@@ -89,26 +92,82 @@ Replacement single_operand(const Match& m) { return m.node.operands.size() == 1 
 }  // namespace
 
 std::span<const Rule> rules() {
+  // clang-format off: a row a rule
   static constexpr Rule table[] = {
-      {"times one", "mul", [](const ir::Graph& g, const ir::Node& n) { return times_one({g, n}); }},
-      {"plus zero", "add", [](const ir::Graph& g, const ir::Node& n) { return plus_zero({g, n}); }},
-      {"minus zero", "sub", [](const ir::Graph& g, const ir::Node& n) { return minus_zero({g, n}); }},
-      {"divided by one", "div", [](const ir::Graph& g, const ir::Node& n) { return divided_by_one({g, n}); }},
-      {"to the power of one", "pow", [](const ir::Graph& g, const ir::Node& n) { return power_of_one({g, n}); }},
-      {"negated twice", "neg", [](const ir::Graph& g, const ir::Node& n) { return involution({g, n}); }},
-      {"conjugated twice", "conj", [](const ir::Graph& g, const ir::Node& n) { return involution({g, n}); }},
-      {"not twice", "logical_not", [](const ir::Graph& g, const ir::Node& n) { return involution({g, n}); }},
-      {"bits inverted twice", "bit_not", [](const ir::Graph& g, const ir::Node& n) { return involution({g, n}); }},
-      {"absolute twice", "abs", [](const ir::Graph& g, const ir::Node& n) { return idempotent({g, n}); }},
-      {"relu twice", "relu", [](const ir::Graph& g, const ir::Node& n) { return idempotent({g, n}); }},
-      {"cast to its own type", "cast", [](const ir::Graph& g, const ir::Node& n) { return same_type({g, n}); }},
-      {"reshape to its own shape", "reshape", [](const ir::Graph& g, const ir::Node& n) { return same_type({g, n}); }},
-      {"broadcast to its own shape", "broadcast", [](const ir::Graph& g, const ir::Node& n) { return same_type({g, n}); }},
-      {"transpose of nothing", "transpose", [](const ir::Graph& g, const ir::Node& n) { return identity_permutation({g, n}); }},
-      {"select by a constant", "select", [](const ir::Graph& g, const ir::Node& n) { return constant_condition({g, n}); }},
-      {"select of equals", "select", [](const ir::Graph& g, const ir::Node& n) { return same_branches({g, n}); }},
-      {"concat of one", "concat", [](const ir::Graph& g, const ir::Node& n) { return single_operand({g, n}); }},
+      {"times one", "mul",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return times_one({g, n});
+       }},
+      {"plus zero", "add",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return plus_zero({g, n});
+       }},
+      {"minus zero", "sub",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return minus_zero({g, n});
+       }},
+      {"divided by one", "div",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return divided_by_one({g, n});
+       }},
+      {"to the power of one", "pow",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return power_of_one({g, n});
+       }},
+      {"negated twice", "neg",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return involution({g, n});
+       }},
+      {"conjugated twice", "conj",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return involution({g, n});
+       }},
+      {"not twice", "logical_not",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return involution({g, n});
+       }},
+      {"bits inverted twice", "bit_not",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return involution({g, n});
+       }},
+      {"absolute twice", "abs",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return idempotent({g, n});
+       }},
+      {"relu twice", "relu",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return idempotent({g, n});
+       }},
+      {"cast to its own type", "cast",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return same_type({g, n});
+       }},
+      {"reshape to its own shape", "reshape",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return same_type({g, n});
+       }},
+      {"broadcast to its own shape", "broadcast",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return same_type({g, n});
+       }},
+      {"transpose of nothing", "transpose",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return identity_permutation({g, n});
+       }},
+      {"select by a constant", "select",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return constant_condition({g, n});
+       }},
+      {"select of equals", "select",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return same_branches({g, n});
+       }},
+      {"concat of one", "concat",
+       [](const ir::Graph& g, const ir::Node& n) {
+         return single_operand({g, n});
+       }},
   };
+  // clang-format on
   return table;
 }
 

@@ -30,7 +30,8 @@ ir::Node constant_node(const ir::Node& like, std::shared_ptr<const Literal> lite
 /// Evaluates an operation whose operands are all constants, on one element each when all are splats.
 std::shared_ptr<const Literal> evaluate(const ir::Graph& graph, const ir::Node& node) {
   const bool splats = std::all_of(node.operands.begin(), node.operands.end(), [&](auto v) { return constant_of(graph, v)->splat; });
-  const bool per_element = splats && (node.op->kind == Kind::elementwise || node.op->name == "broadcast" || node.op->name == "reshape" || node.op->name == "transpose");
+  const bool per_element =
+      splats && (node.op->kind == Kind::elementwise || node.op->name == "broadcast" || node.op->name == "reshape" || node.op->name == "transpose");
   if (!per_element && node.types[0].byte_count() > fold_limit_bytes) return nullptr;
 
   std::vector<reference::Array> operands;
@@ -99,7 +100,8 @@ Program merge_identical(const Program& program) {
     if (merges)
       for (auto [at, end] = seen.equal_range(hash); at != end && twin < 0; ++at) {
         const auto& other = r.graph()[at->second];
-        if (other.op == node.op && other.operands == node.operands && other.types == node.types && other.attributes == node.attributes) twin = at->second;
+        if (other.op == node.op && other.operands == node.operands && other.types == node.types && other.attributes == node.attributes)
+          twin = at->second;
       }
     if (twin >= 0) {
       for (std::size_t i = 0; i < node.types.size(); ++i) r.set({id, static_cast<std::int32_t>(i)}, {twin, static_cast<std::int32_t>(i)});

@@ -41,7 +41,8 @@ class Specializer {
 
   void take_feeds(std::span<const FeedType> feeds) {
     for (const auto& f : feeds) {
-      if (f.placeholder.graph() != &state_) throw RunError(f.placeholder ? "run: a feed is for a tensor of another graph" : "run: a feed is for an empty tensor");
+      if (f.placeholder.graph() != &state_)
+        throw RunError(f.placeholder ? "run: a feed is for a tensor of another graph" : "run: a feed is for an empty tensor");
       const ir::Node& node = graph_[f.placeholder.node()];
       if (node.op->name != "placeholder") throw RunError("run: " + ir::describe(node) + " is fed but is not a placeholder");
       if (!needed_[static_cast<std::size_t>(f.placeholder.node())])
@@ -117,7 +118,8 @@ class Specializer {
       const auto value = map_[static_cast<std::size_t>(v.node)][static_cast<std::size_t>(v.output)];
       const auto& declared = graph_[node.operands[0].node].types[0];
       if (program_.graph.type(value) != declared)
-        throw RunError("run: " + ir::describe(node) + ": value " + program_.graph.type(value).str() + " can't be assigned to a variable of type " + declared.str());
+        throw RunError("run: " + ir::describe(node) + ": value " + program_.graph.type(value).str() + " can't be assigned to a variable of type " +
+                       declared.str());
       assigned_[id] = value;
       return;
     }
@@ -154,16 +156,12 @@ class Specializer {
   void infer(ir::Node& node) {
     try {
       infer_types(program_.graph, node);
-    } catch (const GraphError& e) {
-      throw RunError(std::string(e.what()) + place(node));
-    }
+    } catch (const GraphError& e) { throw RunError(std::string(e.what()) + place(node)); }
   }
   static ir::Value expand(const ir::Node& node, Expansion& expansion) {
     try {
       return node.op->expand(expansion);
-    } catch (const GraphError& e) {
-      throw RunError(std::string(e.what()) + place(node));
-    }
+    } catch (const GraphError& e) { throw RunError(std::string(e.what()) + place(node)); }
   }
   static std::string place(const ir::Node& node) { return node.where.line ? " (at " + node.where.str() + ")" : ""; }
 

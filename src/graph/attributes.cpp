@@ -75,7 +75,8 @@ void Attributes::set_shape(const Shape& shape, std::string_view name) {
 void Attributes::missing(std::string_view name) { throw InternalError("attribute " + std::string(name) + " is missing or of another kind"); }
 
 bool operator==(const Attributes& a, const Attributes& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) { return x.first == y.first && equal(x.second, y.second); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const auto& y) { return x.first == y.first && equal(x.second, y.second); });
 }
 
 std::size_t hash_of(const Attributes& attributes) {

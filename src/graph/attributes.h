@@ -26,7 +26,8 @@ struct Literal {
   friend bool operator==(const Literal&, const Literal&) = default;
 };
 
-using Attribute = std::variant<std::int64_t, double, std::string, DType, std::vector<std::int64_t>, std::vector<double>, std::shared_ptr<const Literal>>;
+using Attribute =
+    std::variant<std::int64_t, double, std::string, DType, std::vector<std::int64_t>, std::vector<double>, std::shared_ptr<const Literal>>;
 
 bool equal(const Attribute& a, const Attribute& b);
 

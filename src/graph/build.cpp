@@ -76,13 +76,13 @@ void Inference::require(bool (*accepted)(DType), std::size_t i, std::string_view
 }
 
 void Inference::require_same_dtype(std::size_t i, std::size_t j) const {
-  if (dtype(i) != dtype(j))
-    fail("operands " + operands[i].str() + " and " + operands[j].str() + " have different element types; cast one of them");
+  if (dtype(i) != dtype(j)) fail("operands " + operands[i].str() + " and " + operands[j].str() + " have different element types; cast one of them");
 }
 
 int Inference::axis(std::int64_t axis, int rank) const {
   if (axis < -rank || axis >= rank)
-    fail("axis " + std::to_string(axis) + " is out of range for rank " + std::to_string(rank) + (rank ? ", expects " + std::to_string(-rank) + " to " + std::to_string(rank - 1) : ""));
+    fail("axis " + std::to_string(axis) + " is out of range for rank " + std::to_string(rank) +
+         (rank ? ", expects " + std::to_string(-rank) + " to " + std::to_string(rank - 1) : ""));
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 
@@ -114,7 +114,8 @@ GraphState& graph_of(std::string_view op, std::span<const Operand> operands) {
     if (!o.tensor()) continue;
     if (!graph) graph = o.tensor().graph(), first = &o;
     else if (graph != o.tensor().graph())
-      fail_graph(std::string(op) + ": operands " + first->tensor().name() + " and " + o.tensor().name() + " belong to different graphs", ir::Location::of(o.where()));
+      fail_graph(std::string(op) + ": operands " + first->tensor().name() + " and " + o.tensor().name() + " belong to different graphs",
+                 ir::Location::of(o.where()));
   }
   if (!graph)
     fail_graph(std::string(op) + ": no operand is a tensor (an empty weft::Tensor, or numbers only)",
@@ -142,7 +143,8 @@ Tensor implicitly_read(Tensor t) {
 
 Tensor scalar_constant(GraphState& graph, const Scalar& value, DType dtype, std::source_location where) {
   auto refuse = [&](const std::string& text) {
-    fail_graph("constant: " + text + " is not a value of " + std::string(name_of(dtype)), graph.user_call ? *graph.user_call : ir::Location::of(where));
+    fail_graph("constant: " + text + " is not a value of " + std::string(name_of(dtype)),
+               graph.user_call ? *graph.user_call : ir::Location::of(where));
   };
   std::byte element[8] = {};
   visit_dtype(dtype, [&](auto e) {
@@ -156,7 +158,8 @@ Tensor scalar_constant(GraphState& graph, const Scalar& value, DType dtype, std:
             out = v != V(0);
           } else if constexpr (std::is_integral_v<T>) {
             if constexpr (std::is_floating_point_v<V>) {
-              if (!(v == std::trunc(v)) || !(v >= static_cast<double>(std::numeric_limits<T>::min())) || !(v < std::ldexp(1.0, std::numeric_limits<T>::digits)))
+              if (!(v == std::trunc(v)) || !(v >= static_cast<double>(std::numeric_limits<T>::min())) ||
+                  !(v < std::ldexp(1.0, std::numeric_limits<T>::digits)))
                 refuse(std::to_string(v));
               out = static_cast<T>(v);
             } else if constexpr (std::is_same_v<V, bool>) {
@@ -208,9 +211,7 @@ ir::NodeId add_operation(std::string_view op, std::span<const Operand> operands,
     throw InternalError(std::string(op) + " was built with " + std::to_string(count) + " operands");
   try {
     infer_types(graph.ir, node);
-  } catch (const GraphError& e) {
-    fail_graph(e.what(), node.where);
-  }
+  } catch (const GraphError& e) { fail_graph(e.what(), node.where); }
   return graph.ir.add(std::move(node));
 }
 
@@ -237,9 +238,7 @@ Tensor apply_source(GraphState& graph, std::string_view op, Attributes attribute
   node.control = graph.control;
   try {
     infer_types(graph.ir, node);
-  } catch (const GraphError& e) {
-    fail_graph(e.what(), node.where);
-  }
+  } catch (const GraphError& e) { fail_graph(e.what(), node.where); }
   return Tensor(&graph, graph.ir.add(std::move(node)), 0);
 }
 

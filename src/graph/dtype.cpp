@@ -4,7 +4,7 @@
 
 namespace weft {
 namespace {
-constexpr std::array<std::string_view, dtype_count> names = {"f32", "f16", "bf16", "f64", "i8",  "i16", "i32",
+constexpr std::array<std::string_view, dtype_count> names = {"f32", "f16", "bf16", "f64", "i8",  "i16",  "i32",
                                                              "i64", "u8",  "u16",  "u32", "u64", "bool", "c64"};
 }
 

@@ -1,6 +1,6 @@
+#include "graph/build.h"
 #include "ops/elementwise.h"
 #include "ops/reference_array.h"
-#include "graph/build.h"
 
 #include <weft/elementwise.h>
 
@@ -14,8 +14,11 @@ using reference::complex;
 using reference::wide;
 
 template <bool (*accepted)(DType), DType... fixed> void infer(Inference& c) {
-  const std::string_view wanted = accepted == is_floating ? "floating point" : accepted == is_real ? "a real number" : accepted == is_integer ? "an integer"
-                                      : accepted == is_integer_or_bool ? "an integer or bool" : "a number";
+  const std::string_view wanted = accepted == is_floating          ? "floating point"
+                                  : accepted == is_real            ? "a real number"
+                                  : accepted == is_integer         ? "an integer"
+                                  : accepted == is_integer_or_bool ? "an integer or bool"
+                                                                   : "a number";
   c.require_same_dtype(0, 1);
   c.require(accepted, 0, wanted);
   c.result(c.dtype(0), broadcast_operands(c));
@@ -30,8 +33,7 @@ template <bool (*accepted)(DType)> void infer_comparison(Inference& c) {
 }
 
 void infer_complex(Inference& c) {
-  for (std::size_t i : {0u, 1u})
-    c.require([](DType t) { return t == f32; }, i, "f32");
+  for (std::size_t i : {0u, 1u}) c.require([](DType t) { return t == f32; }, i, "f32");
   c.result(c64, broadcast_operands(c));
 }
 
@@ -43,7 +45,8 @@ void evaluate_complex(Evaluation& e) {
   const auto re_strides = broadcast_strides(re.type.shape, shape), im_strides = broadcast_strides(im.type.shape, shape);
   for_each_index(shape.sizes(), [&](auto index, std::int64_t linear) {
     std::size_t a = 0, b = 0;
-    for (std::size_t d = 0; d < index.size(); ++d) a += static_cast<std::size_t>(index[d] * re_strides[d]), b += static_cast<std::size_t>(index[d] * im_strides[d]);
+    for (std::size_t d = 0; d < index.size(); ++d)
+      a += static_cast<std::size_t>(index[d] * re_strides[d]), b += static_cast<std::size_t>(index[d] * im_strides[d]);
     e.results[0]->as<complex>()[static_cast<std::size_t>(linear)] = complex(re.as<double>()[a], im.as<double>()[b]);
   });
 }
@@ -75,33 +78,47 @@ template <bool minimum> void extremum_gradient(Gradient& g) {
   if (g.wanted(1)) g.set(1, select(minimum ? b < a : b > a, dy, half));
 }
 
-constexpr Primitive row(std::string_view name, void (*infer)(Inference&), ScalarFunctions scalar, void (*gradient)(Gradient&), bool commutative = false) {
-  return {.name = name, .min_operands = 2, .max_operands = 2, .kind = Kind::elementwise, .infer = infer, .gradient = gradient,
-          .evaluate = evaluate_elementwise, .expand = nullptr, .scalar = scalar, .commutative = commutative};
+constexpr Primitive row(std::string_view name, void (*infer)(Inference&), ScalarFunctions scalar, void (*gradient)(Gradient&),
+                        bool commutative = false) {
+  return {.name = name,
+          .min_operands = 2,
+          .max_operands = 2,
+          .kind = Kind::elementwise,
+          .infer = infer,
+          .gradient = gradient,
+          .evaluate = evaluate_elementwise,
+          .expand = nullptr,
+          .scalar = scalar,
+          .commutative = commutative};
 }
 
-#define WEFT_COMPARISON(name, accepted, op, comm)                                                                               \
-  row(name, infer_comparison<accepted>,                                                                                         \
-      {[](double a, double b, double) { return a op b ? 1.0 : 0.0; }, [](wide a, wide b, wide, DType) { return wide(a op b); }, \
-       nullptr},                                                                                                                \
-      nullptr, comm)
+#define WEFT_COMPARISON(name, accepted, op, comm)                                                                                                  \
+  row(name, infer_comparison<accepted>,                                                                                                            \
+      {[](double a, double b, double) { return a op b ? 1.0 : 0.0; }, [](wide a, wide b, wide, DType) { return wide(a op b); }, nullptr}, nullptr, \
+      comm)
 
+// clang-format off: a row a primitive
 const Primitive table[] = {
-    row("add", infer<is_any>,
-        {[](double a, double b, double) { return a + b; }, [](wide a, wide b, wide, DType) { return a + b; }, [](complex a, complex b, complex) { return a + b; }},
+    row(
+        "add", infer<is_any>,
+        {[](double a, double b, double) { return a + b; }, [](wide a, wide b, wide, DType) { return a + b; },
+         [](complex a, complex b, complex) { return a + b; }},
         [](Gradient& g) {
           g.set(0, g.cotangent());
           g.set(1, g.cotangent());
         },
         true),
     row("sub", infer<is_number>,
-        {[](double a, double b, double) { return a - b; }, [](wide a, wide b, wide, DType) { return a - b; }, [](complex a, complex b, complex) { return a - b; }},
+        {[](double a, double b, double) { return a - b; }, [](wide a, wide b, wide, DType) { return a - b; },
+         [](complex a, complex b, complex) { return a - b; }},
         [](Gradient& g) {
           g.set(0, g.cotangent());
           if (g.wanted(1)) g.set(1, -g.cotangent());
         }),
-    row("mul", infer<is_any>,
-        {[](double a, double b, double) { return a * b; }, [](wide a, wide b, wide, DType t) { return reference::wrap(a, t) * reference::wrap(b, t); },
+    row(
+        "mul", infer<is_any>,
+        {[](double a, double b, double) { return a * b; },
+         [](wide a, wide b, wide, DType t) { return reference::wrap(a, t) * reference::wrap(b, t); },
          [](complex a, complex b, complex) { return a * b; }},
         [](Gradient& g) {
           if (g.wanted(0)) g.set(0, g.cotangent() * g.operand(1));
@@ -115,7 +132,8 @@ const Primitive table[] = {
           if (g.wanted(0)) g.set(0, g.cotangent() / g.operand(1));
           if (g.wanted(1)) g.set(1, -g.cotangent() * g.result() / g.operand(1));
         }),
-    row("rem", infer<is_real>, {[](double a, double b, double) { return std::fmod(a, b); }, [](wide a, wide b, wide, DType) { return b == 0 ? a : a % b; }, nullptr},
+    row("rem", infer<is_real>,
+        {[](double a, double b, double) { return std::fmod(a, b); }, [](wide a, wide b, wide, DType) { return b == 0 ? a : a % b; }, nullptr},
         [](Gradient& g) {
           g.set(0, g.cotangent());
           if (g.wanted(1)) g.set(1, -g.cotangent() * trunc(g.operand(0) / g.operand(1)));
@@ -128,11 +146,15 @@ const Primitive table[] = {
           // Where a <= 0 the power is not differentiable in b; 0^b is 0 for positive b, and so is its derivative.
           if (g.wanted(1)) g.set(1, dy * select(a > 0, g.result() * log(select(a > 0, a, 1.0)), 0.0));
         }),
-    row("min", infer<is_real>, {[](double a, double b, double) { return propagating(a, b, true); }, [](wide a, wide b, wide, DType) { return a < b ? a : b; }, nullptr},
+    row("min", infer<is_real>,
+        {[](double a, double b, double) { return propagating(a, b, true); }, [](wide a, wide b, wide, DType) { return a < b ? a : b; }, nullptr},
         extremum_gradient<true>, true),
-    row("max", infer<is_real>, {[](double a, double b, double) { return propagating(a, b, false); }, [](wide a, wide b, wide, DType) { return a > b ? a : b; }, nullptr},
+    row("max", infer<is_real>,
+        {[](double a, double b, double) { return propagating(a, b, false); }, [](wide a, wide b, wide, DType) { return a > b ? a : b; }, nullptr},
         extremum_gradient<false>, true),
-    row("fmin", infer<is_real>, {[](double a, double b, double) { return std::fmin(a, b); }, [](wide a, wide b, wide, DType) { return a < b ? a : b; }, nullptr},
+    row(
+        "fmin", infer<is_real>,
+        {[](double a, double b, double) { return std::fmin(a, b); }, [](wide a, wide b, wide, DType) { return a < b ? a : b; }, nullptr},
         [](Gradient& g) {
           const Tensor a = g.operand(0), b = g.operand(1), dy = g.cotangent();
           const Tensor half = select(equal(a, b), dy * 0.5, 0.0);
@@ -140,7 +162,9 @@ const Primitive table[] = {
           if (g.wanted(1)) g.set(1, select(logical_or(b < a, is_nan(a)), dy, half));
         },
         true),
-    row("fmax", infer<is_real>, {[](double a, double b, double) { return std::fmax(a, b); }, [](wide a, wide b, wide, DType) { return a > b ? a : b; }, nullptr},
+    row(
+        "fmax", infer<is_real>,
+        {[](double a, double b, double) { return std::fmax(a, b); }, [](wide a, wide b, wide, DType) { return a > b ? a : b; }, nullptr},
         [](Gradient& g) {
           const Tensor a = g.operand(0), b = g.operand(1), dy = g.cotangent();
           const Tensor half = select(equal(a, b), dy * 0.5, 0.0);
@@ -171,9 +195,18 @@ const Primitive table[] = {
     row("bit_xor", infer<is_integer_or_bool>, {nullptr, [](wide a, wide b, wide, DType) { return a ^ b; }, nullptr}, nullptr, true),
     row("shift_left", infer<is_integer>, {nullptr, [](wide a, wide b, wide, DType t) { return shifted(a, b, t, true); }, nullptr}, nullptr),
     row("shift_right", infer<is_integer>, {nullptr, [](wide a, wide b, wide, DType t) { return shifted(a, b, t, false); }, nullptr}, nullptr),
-    {.name = "complex", .min_operands = 2, .max_operands = 2, .kind = Kind::elementwise, .infer = infer_complex, .gradient = nullptr,
-     .evaluate = evaluate_complex, .expand = nullptr, .scalar = {}, .commutative = false},
+    {.name = "complex",
+     .min_operands = 2,
+     .max_operands = 2,
+     .kind = Kind::elementwise,
+     .infer = infer_complex,
+     .gradient = nullptr,
+     .evaluate = evaluate_complex,
+     .expand = nullptr,
+     .scalar = {},
+     .commutative = false},
 };
+// clang-format on
 #undef WEFT_COMPARISON
 
 }  // namespace
@@ -187,7 +220,8 @@ namespace {
 Tensor logical(std::string_view name, std::string_view op, Operand a, Operand b) {
   for (const Operand* o : {&a, &b})
     if (o->tensor() && o->tensor().dtype() != boolean)
-      fail_graph(std::string(name) + ": operand " + o->tensor().name() + " is " + o->tensor().type().str() + ", expects bool", ir::Location::of(o->where()));
+      fail_graph(std::string(name) + ": operand " + o->tensor().name() + " is " + o->tensor().type().str() + ", expects bool",
+                 ir::Location::of(o->where()));
   return apply(op, {a, b});
 }
 

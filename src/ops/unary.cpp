@@ -1,6 +1,6 @@
+#include "graph/build.h"
 #include "ops/elementwise.h"
 #include "ops/reference_array.h"
-#include "graph/build.h"
 
 #include <weft/elementwise.h>
 
@@ -47,7 +47,8 @@ void infer_cast(Inference& c) { c.result(c.attributes.dtype("dtype"), c.shape(0)
 void infer_bitcast(Inference& c) {
   const DType to = c.attributes.dtype("dtype");
   if (size_of(to) != size_of(c.dtype(0)))
-    c.fail("operand " + c[0].str() + " has elements of " + std::to_string(size_of(c.dtype(0))) + " bytes, " + std::string(name_of(to)) + " takes " + std::to_string(size_of(to)));
+    c.fail("operand " + c[0].str() + " has elements of " + std::to_string(size_of(c.dtype(0))) + " bytes, " + std::string(name_of(to)) + " takes " +
+           std::to_string(size_of(to)));
   if (to == boolean) c.fail("bits can't be taken as bool; compare with 0 instead");
   c.result(to, c.shape(0));
 }
@@ -71,18 +72,28 @@ double sign_of(double a) { return std::isnan(a) ? a : (a > 0) - (a < 0); }
 
 // A row: a floating-point function of one operand and its derivative.
 constexpr Primitive row(std::string_view name, void (*infer)(Inference&), ScalarFunctions scalar, void (*gradient)(Gradient&)) {
-  return {.name = name, .min_operands = 1, .max_operands = 1, .kind = Kind::elementwise, .infer = infer, .gradient = gradient,
-          .evaluate = evaluate_elementwise, .expand = nullptr, .scalar = scalar, .commutative = false};
+  return {.name = name,
+          .min_operands = 1,
+          .max_operands = 1,
+          .kind = Kind::elementwise,
+          .infer = infer,
+          .gradient = gradient,
+          .evaluate = evaluate_elementwise,
+          .expand = nullptr,
+          .scalar = scalar,
+          .commutative = false};
 }
 
 constexpr auto zero = [](Gradient&) {};
 
+// clang-format off: a row a primitive
 const Primitive table[] = {
     row("neg", infer_same<is_number>,
         {[](double a, double, double) { return -a; }, [](wide a, wide, wide, DType) { return -a; }, [](complex a, complex, complex) { return -a; }},
         [](Gradient& g) { g.set(0, -g.cotangent()); }),
     row("abs", infer_abs,
-        {real1<std::fabs>, [](wide a, wide, wide, DType) { return a < 0 ? -a : a; }, [](complex a, complex, complex) { return complex(std::abs(a)); }},
+        {real1<std::fabs>, [](wide a, wide, wide, DType) { return a < 0 ? -a : a; },
+         [](complex a, complex, complex) { return complex(std::abs(a)); }},
         [](Gradient& g) { g.set(0, g.cotangent() * sign(g.operand(0))); }),
     row("sign", infer_same<is_real>, {real1<sign_of>, [](wide a, wide, wide, DType) { return wide((a > 0) - (a < 0)); }, nullptr}, zero),
     row("floor", infer_same<is_real>, {real1<std::floor>, identity, nullptr}, zero),
@@ -97,7 +108,8 @@ const Primitive table[] = {
     row("expm1", infer_same<is_floating>, real_function<std::expm1>, [](Gradient& g) { g.set(0, g.cotangent() * (g.result() + 1.0)); }),
     row("log", infer_same<is_floating>, real_function<std::log>, [](Gradient& g) { g.set(0, g.cotangent() / g.operand(0)); }),
     row("log2", infer_same<is_floating>, real_function<std::log2>, [](Gradient& g) { g.set(0, g.cotangent() / (g.operand(0) * std::numbers::ln2)); }),
-    row("log10", infer_same<is_floating>, real_function<std::log10>, [](Gradient& g) { g.set(0, g.cotangent() / (g.operand(0) * std::numbers::ln10)); }),
+    row("log10", infer_same<is_floating>, real_function<std::log10>,
+        [](Gradient& g) { g.set(0, g.cotangent() / (g.operand(0) * std::numbers::ln10)); }),
     row("log1p", infer_same<is_floating>, real_function<std::log1p>, [](Gradient& g) { g.set(0, g.cotangent() / (g.operand(0) + 1.0)); }),
     row("sqrt", infer_same<is_floating>, real_function<std::sqrt>, [](Gradient& g) { g.set(0, g.cotangent() * 0.5 / g.result()); }),
     row("rsqrt", infer_same<is_floating>, {[](double a, double, double) { return 1 / std::sqrt(a); }, nullptr, nullptr},
@@ -111,29 +123,59 @@ const Primitive table[] = {
     row("sinh", infer_same<is_floating>, real_function<std::sinh>, [](Gradient& g) { g.set(0, g.cotangent() * cosh(g.operand(0))); }),
     row("cosh", infer_same<is_floating>, real_function<std::cosh>, [](Gradient& g) { g.set(0, g.cotangent() * sinh(g.operand(0))); }),
     row("tanh", infer_same<is_floating>, real_function<std::tanh>, [](Gradient& g) { g.set(0, g.cotangent() * (1.0 - square(g.result()))); }),
-    row("asinh", infer_same<is_floating>, real_function<std::asinh>, [](Gradient& g) { g.set(0, g.cotangent() * rsqrt(square(g.operand(0)) + 1.0)); }),
-    row("acosh", infer_same<is_floating>, real_function<std::acosh>, [](Gradient& g) { g.set(0, g.cotangent() * rsqrt(square(g.operand(0)) - 1.0)); }),
+    row("asinh", infer_same<is_floating>, real_function<std::asinh>,
+        [](Gradient& g) { g.set(0, g.cotangent() * rsqrt(square(g.operand(0)) + 1.0)); }),
+    row("acosh", infer_same<is_floating>, real_function<std::acosh>,
+        [](Gradient& g) { g.set(0, g.cotangent() * rsqrt(square(g.operand(0)) - 1.0)); }),
     row("atanh", infer_same<is_floating>, real_function<std::atanh>, [](Gradient& g) { g.set(0, g.cotangent() / (1.0 - square(g.operand(0)))); }),
     row("erf", infer_same<is_floating>, real_function<std::erf>,
         [](Gradient& g) { g.set(0, g.cotangent() * (2 * std::numbers::inv_sqrtpi) * exp(-square(g.operand(0)))); }),
     row("sigmoid", infer_same<is_floating>, {[](double a, double, double) { return 1 / (1 + std::exp(-a)); }, nullptr, nullptr},
         [](Gradient& g) { g.set(0, g.cotangent() * (g.result() * (1.0 - g.result()))); }),
-    row("relu", infer_same<is_real>, {[](double a, double, double) { return a <= 0 ? 0.0 : a; }, [](wide a, wide, wide, DType) { return a < 0 ? wide(0) : a; }, nullptr},
+    row("relu", infer_same<is_real>,
+        {[](double a, double, double) { return a <= 0 ? 0.0 : a; }, [](wide a, wide, wide, DType) { return a < 0 ? wide(0) : a; }, nullptr},
         [](Gradient& g) { g.set(0, select(g.result() > 0, g.cotangent(), 0)); }),
     row("logical_not", infer_same<is_bool>, {nullptr, [](wide a, wide, wide, DType) { return wide(a == 0); }, nullptr}, nullptr),
-    row("bit_not", infer_same<is_integer_or_bool>, {nullptr, [](wide a, wide, wide, DType t) { return t == boolean ? wide(a == 0) : ~a; }, nullptr}, nullptr),
+    row("bit_not", infer_same<is_integer_or_bool>, {nullptr, [](wide a, wide, wide, DType t) { return t == boolean ? wide(a == 0) : ~a; }, nullptr},
+        nullptr),
     row("popcount", infer_same<is_integer>,
-        {nullptr, [](wide a, wide, wide, DType t) { return wide(std::popcount(static_cast<std::uint64_t>(a) << (64 - 8 * size_of(t)))); }, nullptr}, nullptr),
+        {nullptr, [](wide a, wide, wide, DType t) { return wide(std::popcount(static_cast<std::uint64_t>(a) << (64 - 8 * size_of(t)))); }, nullptr},
+        nullptr),
     row("real", infer_part, {nullptr, nullptr, [](complex a, complex, complex) { return complex(a.real()); }}, nullptr),
     row("imag", infer_part, {nullptr, nullptr, [](complex a, complex, complex) { return complex(a.imag()); }}, nullptr),
     row("conj", infer_same<is_complex>, {nullptr, nullptr, [](complex a, complex, complex) { return std::conj(a); }}, nullptr),
-    {.name = "stop_gradient", .min_operands = 1, .max_operands = 1, .kind = Kind::elementwise, .infer = infer_same<is_any>, .gradient = [](Gradient&) {},
-     .evaluate = [](Evaluation& e) { *e.results[0] = *e.operands[0]; }, .expand = [](Expansion& e) { return e.operand(0); }, .scalar = {}, .commutative = false},
-    {.name = "cast", .min_operands = 1, .max_operands = 1, .kind = Kind::elementwise, .infer = infer_cast,
-     .gradient = [](Gradient& g) { g.set(0, cast(g.cotangent(), g.operand(0).dtype())); }, .evaluate = evaluate_cast, .expand = nullptr, .scalar = {}, .commutative = false},
-    {.name = "bitcast", .min_operands = 1, .max_operands = 1, .kind = Kind::elementwise, .infer = infer_bitcast, .gradient = nullptr,
-     .evaluate = evaluate_bitcast, .expand = nullptr, .scalar = {}, .commutative = false},
+    {.name = "stop_gradient",
+     .min_operands = 1,
+     .max_operands = 1,
+     .kind = Kind::elementwise,
+     .infer = infer_same<is_any>,
+     .gradient = [](Gradient&) {},
+     .evaluate = [](Evaluation& e) { *e.results[0] = *e.operands[0]; },
+     .expand = [](Expansion& e) { return e.operand(0); },
+     .scalar = {},
+     .commutative = false},
+    {.name = "cast",
+     .min_operands = 1,
+     .max_operands = 1,
+     .kind = Kind::elementwise,
+     .infer = infer_cast,
+     .gradient = [](Gradient& g) { g.set(0, cast(g.cotangent(), g.operand(0).dtype())); },
+     .evaluate = evaluate_cast,
+     .expand = nullptr,
+     .scalar = {},
+     .commutative = false},
+    {.name = "bitcast",
+     .min_operands = 1,
+     .max_operands = 1,
+     .kind = Kind::elementwise,
+     .infer = infer_bitcast,
+     .gradient = nullptr,
+     .evaluate = evaluate_bitcast,
+     .expand = nullptr,
+     .scalar = {},
+     .commutative = false},
 };
+// clang-format on
 
 }  // namespace
 

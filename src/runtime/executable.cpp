@@ -18,7 +18,8 @@ void check_feeds(const ExecutableState& state, std::span<const TensorData> feeds
     throw RunError("run: the executable takes " + std::to_string(state.feeds.size()) + " feeds, got " + std::to_string(feeds.size()));
   for (std::size_t i = 0; i < feeds.size(); ++i)
     if (feeds[i].type() != state.feeds[i].type)
-      throw RunError("run: " + name_of_feed(state.feeds[i]) + " was compiled for " + state.feeds[i].type.str() + ", is fed with " + feeds[i].type().str());
+      throw RunError("run: " + name_of_feed(state.feeds[i]) + " was compiled for " + state.feeds[i].type.str() + ", is fed with " +
+                     feeds[i].type().str());
 }
 
 void check_results(const ExecutableState& state, std::span<TensorData> results) {

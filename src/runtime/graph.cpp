@@ -40,7 +40,8 @@ ir::NodeId checked_variable(const GraphState& graph, Tensor variable) {
 template <class T> void append(std::string& key, const T& value) { key.append(reinterpret_cast<const char*>(&value), sizeof value); }
 
 /// Everything that compilation depends on, as bytes.
-std::string cache_key(std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations, const RunOptions& options) {
+std::string cache_key(std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
+                      const RunOptions& options) {
   std::string key;
   append(key, resolve(options.backend));
   append(key, options.stitch);
@@ -61,7 +62,8 @@ std::string cache_key(std::span<const FeedType> feeds, std::span<const Tensor> t
   return key;
 }
 
-Executable make_executable(GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations, const RunOptions& options) {
+Executable make_executable(GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
+                           const RunOptions& options) {
   auto state = std::make_shared<ExecutableState>();
   state->graph = &graph;
   state->compiled = compile(graph, feeds, targets, operations, options);
@@ -74,11 +76,12 @@ Executable make_executable(GraphState& graph, std::span<const FeedType> feeds, s
 }
 
 /// The cached executable for these feeds, or a new one; feeds then are in its order.
-Executable cached_executable(GraphState& graph, const Feeds& feeds, std::span<const Tensor> targets, std::span<const Operation> operations, const RunOptions& options,
-                             std::vector<TensorData>& ordered) {
+Executable cached_executable(GraphState& graph, const Feeds& feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
+                             const RunOptions& options, std::vector<TensorData>& ordered) {
   std::vector<FeedType> types;
   for (const auto& [placeholder, data] : feeds) {
-    if (placeholder.graph() != &graph) throw RunError(placeholder ? "run: a feed is for a tensor of another graph" : "run: a feed is for an empty tensor");
+    if (placeholder.graph() != &graph)
+      throw RunError(placeholder ? "run: a feed is for a tensor of another graph" : "run: a feed is for an empty tensor");
     types.push_back({placeholder, data.type()});
   }
   std::sort(types.begin(), types.end(), [](const auto& a, const auto& b) { return a.placeholder.node() < b.placeholder.node(); });
@@ -134,7 +137,8 @@ void Graph::run(const Feeds& feeds, Results& results, std::span<const Operation>
   executable.run(ordered, storage);
 }
 
-Executable Graph::compile(std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations, const RunOptions& options) {
+Executable Graph::compile(std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
+                          const RunOptions& options) {
   return make_executable(*state_, feeds, targets, operations, options);
 }
 

@@ -22,8 +22,10 @@ class Evaluator : public CompiledProgram {
     const ir::Graph& graph = program_.graph;
     std::vector<std::vector<Array>> values(graph.nodes.size());
     auto uses = uses_;
-    for (std::size_t i = 0; i < program_.feeds.size(); ++i) values[static_cast<std::size_t>(program_.feeds[i].node)] = {from_ndarray(arrays.feeds[i])};
-    for (std::size_t i = 0; i < program_.variables.size(); ++i) values[static_cast<std::size_t>(program_.variables[i].node)] = {from_ndarray(arrays.variables[i])};
+    for (std::size_t i = 0; i < program_.feeds.size(); ++i)
+      values[static_cast<std::size_t>(program_.feeds[i].node)] = {from_ndarray(arrays.feeds[i])};
+    for (std::size_t i = 0; i < program_.variables.size(); ++i)
+      values[static_cast<std::size_t>(program_.variables[i].node)] = {from_ndarray(arrays.variables[i])};
 
     auto value = [&](ir::Value v) -> const Array& { return values[static_cast<std::size_t>(v.node)][static_cast<std::size_t>(v.output)]; };
     for (ir::NodeId id = 0; id < graph.size(); ++id) {

@@ -1,0 +1,674 @@
+// Loops, loads, reductions and stores of a kernel as LLVM IR.
+#include "backend/cpu/emit.h"
+
+#include <weft/error.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+
+namespace weft::cpu {
+namespace {
+
+using namespace kernel;
+using V = llvm::Value*;
+
+bool needs_64_bits(DType t) { return t == f64 || t == i64 || t == u64; }
+
+class KernelEmitter {
+ public:
+  KernelEmitter(const Kernel& kernel, const Structure& structure, const std::string& symbol, int vector_bits, llvm::LLVMContext& context)
+      : kernel_(kernel),
+        structure_(structure),
+        module_(std::make_unique<llvm::Module>(symbol, context)),
+        b(context),
+        ops_(b, vector_bits),
+        lanes_(lanes_of(kernel, vector_bits)) {
+    auto* pointer = b.getPtrTy();
+    auto* type = llvm::FunctionType::get(b.getVoidTy(), {pointer, pointer, pointer, b.getInt64Ty(), b.getInt64Ty(), b.getInt64Ty()}, false);
+    function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, symbol, *module_);
+    for (unsigned i = 0; i < 3; ++i) function_->addParamAttr(i, llvm::Attribute::NoAlias);
+    function_->addFnAttr("no-trapping-math", "true");
+    function_->addFnAttr("prefer-vector-width", std::to_string(vector_bits));
+  }
+
+  std::unique_ptr<llvm::Module> run() {
+    b.SetInsertPoint(block("entry"));
+    parameters_ = function_->getArg(0);
+    nothing_ = b.CreateAlloca(llvm::ArrayType::get(b.getInt64Ty(), 2), nullptr, "nothing");
+    b.CreateStore(llvm::Constant::getNullValue(llvm::ArrayType::get(b.getInt64Ty(), 2)), nothing_);
+    for (std::size_t i = 0; i < kernel_.buffers.size(); ++i)
+      buffers_.push_back(b.CreateLoad(b.getPtrTy(), b.CreateConstGEP1_64(b.getPtrTy(), function_->getArg(1), i), "b" + std::to_string(i)));
+    for (const auto& e : structure_.extents) extents_.push_back(number(e));
+    index_.resize(kernel_.extents.size());
+    tiles();
+    b.CreateRetVoid();
+    return std::move(module_);
+  }
+
+ private:
+  /// How expressions are computed at a place in the code.
+  struct Context {
+    int lanes = 1;
+    V mask = nullptr;  ///< lanes that exist; null: all
+    std::map<int, Value> computed;
+  };
+
+  llvm::BasicBlock* block(const char* name) { return llvm::BasicBlock::Create(b.getContext(), name, function_); }
+  V i64_of(std::int64_t n) { return b.getInt64(static_cast<std::uint64_t>(n)); }
+
+  V number(const Number& n) {
+    if (n.kind == Number::Kind::fixed) return i64_of(n.value);
+    return b.CreateLoad(b.getInt64Ty(), b.CreateConstGEP1_64(b.getInt64Ty(), parameters_, static_cast<std::uint64_t>(n.value)));
+  }
+
+  /// for (i = from; i < to; i += step) body(i)
+  void loop(V from, V to, V step, const std::function<void(V)>& body) {
+    auto *before = b.GetInsertBlock(), *head = block("head"), *inside = block("body"), *after = block("after");
+    b.CreateBr(head);
+    b.SetInsertPoint(head);
+    auto* i = b.CreatePHI(b.getInt64Ty(), 2);
+    i->addIncoming(from, before);
+    b.CreateCondBr(b.CreateICmpSLT(i, to), inside, after);
+    b.SetInsertPoint(inside);
+    body(i);
+    i->addIncoming(b.CreateNSWAdd(i, step), b.GetInsertBlock());
+    b.CreateBr(head);
+    b.SetInsertPoint(after);
+  }
+
+  void only_if(V condition, const std::function<void()>& body) {
+    auto *inside = block("then"), *after = block("endif");
+    b.CreateCondBr(condition, inside, after);
+    b.SetInsertPoint(inside);
+    body();
+    b.CreateBr(after);
+    b.SetInsertPoint(after);
+  }
+
+  V lane_numbers(int lanes) {
+    std::vector<std::uint64_t> n(static_cast<std::size_t>(lanes));
+    for (std::size_t i = 0; i < n.size(); ++i) n[i] = i;
+    return llvm::ConstantDataVector::get(b.getContext(), n);
+  }
+
+  // Loops -------------------------------------------------------------------------------------------------------------
+
+  bool vector_is_parallel() const { return kernel_.vector_loop >= 0 && !kernel_.is_sequential(kernel_.vector_loop); }
+
+  void tiles() {
+    V begin = function_->getArg(3), end = function_->getArg(4), chunk = function_->getArg(5);
+    const int outer = vector_is_parallel() ? kernel_.parallel - 1 : kernel_.parallel;
+    V chunks = nullptr;
+    if (vector_is_parallel()) chunks = b.CreateUDiv(b.CreateAdd(extents_[at(kernel_.vector_loop)], b.CreateSub(chunk, i64_of(1))), chunk);
+    loop(begin, end, i64_of(1), [&](V tile) {
+      V row = tile, first = nullptr, last = nullptr;
+      if (chunks) {
+        row = b.CreateUDiv(tile, chunks);
+        first = b.CreateMul(b.CreateSub(tile, b.CreateMul(row, chunks)), chunk);
+        last = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b.CreateAdd(first, chunk), extents_[at(kernel_.vector_loop)]);
+      }
+      for (int d = outer - 1; d >= 0; --d) {
+        if (d == 0) {
+          index_[0] = row;
+          break;
+        }
+        V quotient = b.CreateUDiv(row, extents_[at(d)]);
+        index_[at(d)] = b.CreateSub(row, b.CreateMul(quotient, extents_[at(d)]));
+        row = quotient;
+      }
+      if (!chunks) return cell(1, nullptr);
+      V full = b.CreateSub(last, b.CreateURem(b.CreateSub(last, first), i64_of(lanes_)));
+      loop(first, full, i64_of(lanes_), [&](V i) {
+        index_[at(kernel_.vector_loop)] = i;
+        cell(lanes_, nullptr);
+      });
+      if (lanes_ == 1) return;
+      only_if(b.CreateICmpSLT(full, last), [&] {
+        index_[at(kernel_.vector_loop)] = full;
+        cell(lanes_, b.CreateICmpSLT(lane_numbers(lanes_), ops_.splat(b.CreateSub(last, full), lanes_)));
+      });
+    });
+  }
+
+  static std::size_t at(int i) { return static_cast<std::size_t>(i); }
+
+  /// Everything for one place of the parallel loops (or `lanes` neighbouring ones).
+  void cell(int lanes, V mask) {
+    Context context{lanes, mask, {}};
+    if (kernel_.scatters) {
+      sequential(kernel_.parallel, [&] {
+        Context inner{lanes, mask, {}};
+        stores(inner);
+      });
+      return;
+    }
+    if (!kernel_.reductions.empty()) reduce(context);
+    stores(context);
+  }
+
+  void sequential(int d, const std::function<void()>& body) {
+    if (d == kernel_.loops()) return body();
+    loop(i64_of(0), extents_[at(d)], i64_of(1), [&](V i) {
+      index_[at(d)] = i;
+      sequential(d + 1, body);
+    });
+  }
+
+  // Reductions --------------------------------------------------------------------------------------------------------
+
+  struct Accumulator {
+    llvm::AllocaInst *re = nullptr, *im = nullptr, *index = nullptr;
+    DType dtype = f32;
+  };
+
+  bool is_arg(ReduceOp op) const { return op == ReduceOp::arg_max || op == ReduceOp::arg_min; }
+
+  DType accumulator_type(const Reduction& r) const {
+    const bool sums = r.op == ReduceOp::sum || r.op == ReduceOp::prod;
+    return sums && is_floating(r.dtype) ? f64 : r.dtype;
+  }
+
+  llvm::AllocaInst* variable(llvm::Type* type) {
+    auto& entry = function_->getEntryBlock();
+    llvm::IRBuilder<> at_entry(&entry, entry.begin());
+    return at_entry.CreateAlloca(type);
+  }
+
+  V identity(const Reduction& r, llvm::Type* type, bool imaginary) {
+    const DType dtype = accumulator_type(r);
+    if (type->isFPOrFPVectorTy()) {
+      const double infinity = std::numeric_limits<double>::infinity();
+      double value = 0;
+      switch (r.op) {
+        case ReduceOp::prod: value = imaginary ? 0 : 1; break;
+        case ReduceOp::max:
+        case ReduceOp::fmax:
+        case ReduceOp::arg_max: value = -infinity; break;
+        case ReduceOp::min:
+        case ReduceOp::fmin:
+        case ReduceOp::arg_min: value = infinity; break;
+        default: break;
+      }
+      return llvm::ConstantFP::get(type, value);
+    }
+    const unsigned bits = type->getScalarSizeInBits();
+    const bool is_signed = is_signed_integer(dtype);
+    const auto lowest = is_signed ? llvm::APInt::getSignedMinValue(bits) : llvm::APInt::getMinValue(bits);
+    const auto highest = is_signed ? llvm::APInt::getSignedMaxValue(bits) : llvm::APInt::getMaxValue(bits);
+    switch (r.op) {
+      case ReduceOp::prod:
+      case ReduceOp::all: return llvm::ConstantInt::get(type, 1);
+      case ReduceOp::max:
+      case ReduceOp::fmax:
+      case ReduceOp::arg_max: return llvm::ConstantInt::get(type, lowest);
+      case ReduceOp::min:
+      case ReduceOp::fmin:
+      case ReduceOp::arg_min: return llvm::ConstantInt::get(type, highest);
+      default: return llvm::ConstantInt::get(type, 0);
+    }
+  }
+
+  /// Two partial results of a reduction as one.
+  Value combine(const Reduction& r, Value x, Value y) {
+    const DType dtype = accumulator_type(r);
+    static constexpr std::string_view names[] = {"add", "mul", "max", "min", "fmax", "fmin", "bit_and", "bit_or"};
+    return ops_.emit(names[static_cast<int>(r.op)], {x, y}, {dtype, dtype}, dtype);
+  }
+
+  /// Whether (value, index) beats (best, best_index): by value, NaN first, then by the smaller index.
+  V beats(const Reduction& r, V value, V index, V best, V best_index) {
+    V better = ops_.emit(r.op == ReduceOp::arg_max ? "greater" : "less", {{value}, {best}}, {r.dtype, r.dtype}, boolean).re;
+    V ties = ops_.emit("equal", {{value}, {best}}, {r.dtype, r.dtype}, boolean).re;
+    if (value->getType()->isFPOrFPVectorTy()) {
+      V value_nan = b.CreateFCmpUNO(value, value), best_nan = b.CreateFCmpUNO(best, best);
+      better = b.CreateOr(better, b.CreateAnd(value_nan, b.CreateNot(best_nan)));
+      ties = b.CreateOr(ties, b.CreateAnd(value_nan, best_nan));
+    }
+    return b.CreateOr(better, b.CreateAnd(ties, b.CreateICmpSLT(index, best_index)));
+  }
+
+  V stored(llvm::AllocaInst* a) { return b.CreateLoad(a->getAllocatedType(), a); }
+
+  void reduce(Context& context) {
+    const bool across = kernel_.vector_loop >= 0 && kernel_.is_sequential(kernel_.vector_loop);
+    const int lanes = across ? lanes_ : context.lanes;
+    std::vector<Accumulator> accumulators;
+    for (const auto& r : kernel_.reductions) {
+      Accumulator a;
+      a.dtype = accumulator_type(r);
+      auto* type = ops_.type(a.dtype, lanes);
+      a.re = variable(type);
+      b.CreateStore(identity(r, type, false), a.re);
+      if (a.dtype == c64) {
+        a.im = variable(type);
+        b.CreateStore(identity(r, type, true), a.im);
+      }
+      if (is_arg(r.op)) {
+        a.index = variable(ops_.type(i64, lanes));
+        b.CreateStore(llvm::ConstantInt::get(ops_.type(i64, lanes), std::numeric_limits<std::int64_t>::max()), a.index);
+      }
+      accumulators.push_back(a);
+    }
+
+    if (!across) {
+      sequential(kernel_.parallel, [&] { accumulate(accumulators, context.lanes, context.mask); });
+    } else {
+      sequential_until(kernel_.parallel, kernel_.vector_loop, [&] {
+        V extent = extents_[at(kernel_.vector_loop)];
+        V full = b.CreateSub(extent, b.CreateURem(extent, i64_of(lanes)));
+        loop(i64_of(0), full, i64_of(lanes), [&](V i) {
+          index_[at(kernel_.vector_loop)] = i;
+          accumulate(accumulators, lanes, nullptr);
+        });
+        if (lanes > 1)
+          only_if(b.CreateICmpSLT(full, extent), [&] {
+            index_[at(kernel_.vector_loop)] = full;
+            accumulate(accumulators, lanes, b.CreateICmpSLT(lane_numbers(lanes), ops_.splat(b.CreateSub(extent, full), lanes)));
+          });
+      });
+    }
+
+    results_.clear();
+    for (std::size_t k = 0; k < accumulators.size(); ++k) {
+      const auto& r = kernel_.reductions[k];
+      const auto& a = accumulators[k];
+      Value value{stored(a.re), a.im ? stored(a.im) : nullptr};
+      V index = a.index ? stored(a.index) : nullptr;
+      if (across) across_lanes(r, lanes, value, index);
+      results_.push_back(index ? Value{index} : value);
+    }
+  }
+
+  void sequential_until(int d, int last, const std::function<void()>& body) {
+    if (d == last) return body();
+    loop(i64_of(0), extents_[at(d)], i64_of(1), [&](V i) {
+      index_[at(d)] = i;
+      sequential_until(d + 1, last, body);
+    });
+  }
+
+  void accumulate(std::vector<Accumulator>& accumulators, int lanes, V mask) {
+    Context context{lanes, mask, {}};
+    for (std::size_t k = 0; k < accumulators.size(); ++k) {
+      const auto& r = kernel_.reductions[k];
+      const auto& a = accumulators[k];
+      Value value = expr(r.value, context);
+      value = {ops_.splat(value.re, lanes), value.im ? ops_.splat(value.im, lanes) : nullptr};
+      if (is_arg(r.op)) {
+        V index = ops_.splat(expr(r.index, context).re, lanes);
+        V best = stored(a.re), best_index = stored(a.index);
+        V wins = beats(r, value.re, index, best, best_index);
+        if (mask) wins = b.CreateAnd(wins, mask);
+        b.CreateStore(b.CreateSelect(wins, value.re, best), a.re);
+        b.CreateStore(b.CreateSelect(wins, index, best_index), a.index);
+        continue;
+      }
+      value = ops_.cast(value, r.dtype, a.dtype);
+      const Value before{stored(a.re), a.im ? stored(a.im) : nullptr};
+      Value after = combine(r, before, value);
+      if (mask) after = {b.CreateSelect(mask, after.re, before.re), after.im ? b.CreateSelect(mask, after.im, before.im) : nullptr};
+      b.CreateStore(after.re, a.re);
+      if (a.im) b.CreateStore(after.im, a.im);
+    }
+  }
+
+  /// Halves the vector until one element is left: a fixed order.
+  void across_lanes(const Reduction& r, int lanes, Value& value, V& index) {
+    auto part = [&](V v, int from, int count) -> V {
+      if (!v) return nullptr;
+      if (count == 1) return b.CreateExtractElement(v, static_cast<std::uint64_t>(from));
+      std::vector<int> mask;
+      for (int i = 0; i < count; ++i) mask.push_back(from + i);
+      return b.CreateShuffleVector(v, mask);
+    };
+    for (int n = lanes / 2; n >= 1; n /= 2) {
+      const Value low{part(value.re, 0, n), part(value.im, 0, n)}, high{part(value.re, n, n), part(value.im, n, n)};
+      if (index) {
+        V low_index = part(index, 0, n), high_index = part(index, n, n);
+        V wins = beats(r, high.re, high_index, low.re, low_index);
+        value.re = b.CreateSelect(wins, high.re, low.re);
+        index = b.CreateSelect(wins, high_index, low_index);
+      } else {
+        value = combine(r, low, high);
+      }
+    }
+  }
+
+  // Expressions -------------------------------------------------------------------------------------------------------
+
+  Value expr(int id, Context& context) {
+    if (const auto found = context.computed.find(id); found != context.computed.end()) return found->second;
+    const Expr& e = kernel_.exprs[at(id)];
+    Value value;
+    switch (e.kind) {
+      case ExprKind::load: value = load(id, context); break;
+      case ExprKind::constant: value = ops_.literal(e.literal.data(), e.dtype); break;
+      case ExprKind::index: value = {lanes_of_form(structure_.indices[at(id)], context)}; break;
+      case ExprKind::inside: {
+        const Position p = position(e.access, structure_.exprs[at(id)], first_check(id), context);
+        value = {p.inside ? p.inside : b.getTrue()};
+        break;
+      }
+      case ExprKind::reduced: value = results_[at(e.reduction)]; break;
+      case ExprKind::op: {
+        std::vector<Value> operands;
+        std::vector<DType> types;
+        for (int o : e.operands) {
+          operands.push_back(expr(o, context));
+          types.push_back(kernel_.exprs[at(o)].dtype);
+        }
+        value = ops_.emit(e.op, operands, types, e.dtype);
+        break;
+      }
+    }
+    context.computed[id] = value;
+    return value;
+  }
+
+  /// An affine form at lane 0, and what each further lane adds.
+  struct Scalar {
+    V base;
+    V per_lane;  ///< null: nothing
+    bool unit = false;
+  };
+
+  Scalar affine(const Structure::Form& form) {
+    V sum = number(form.constant);
+    V per_lane = nullptr;
+    bool unit = false;
+    for (std::size_t d = 0; d < form.coefficients.size(); ++d) {
+      const Number& c = form.coefficients[d];
+      if (c.is(0)) continue;
+      V coefficient = number(c);
+      sum = b.CreateAdd(sum, c.is(1) ? index_[d] : b.CreateMul(coefficient, index_[d]));
+      if (static_cast<int>(d) == kernel_.vector_loop) per_lane = coefficient, unit = c.is(1);
+    }
+    return {sum, per_lane, unit};
+  }
+
+  V lanes_of_form(const Structure::Form& form, const Context& context) {
+    const Scalar s = affine(form);
+    if (context.lanes == 1 || !s.per_lane) return s.base;
+    V steps = lane_numbers(context.lanes);
+    if (!s.unit) steps = b.CreateMul(steps, ops_.splat(s.per_lane, context.lanes));
+    return b.CreateAdd(ops_.splat(s.base, context.lanes), steps);
+  }
+
+  /// Where an access goes: an address at lane 0, what further lanes add, and where it is inside.
+  struct Position {
+    V base = nullptr;
+    V per_lane = nullptr;  ///< null: all lanes read one element
+    bool unit = false;     ///< lanes read neighbours
+    V offsets = nullptr;   ///< by lane, on top; null: none
+    V uniform = nullptr;   ///< one bit for all lanes; null: inside
+    V inside = nullptr;    ///< uniform and varying together; null: inside
+  };
+
+  Position position(const Access& access, const Structure::AccessForm& form, int check, Context& context) {
+    const int lanes = context.lanes;
+    const Scalar s = affine(form.address);
+    Position p{s.base, s.per_lane, s.unit, nullptr, nullptr, nullptr};
+    V varying = nullptr;
+    auto both = [&](V x, V y) { return x ? b.CreateAnd(x, y) : y; };
+    for (std::size_t k = 0; k < form.terms.size(); ++k) {
+      const Term& term = access.terms[k];
+      const auto& shape = form.terms[k];
+      V extent = number(shape.extent), stride = number(shape.stride);
+      Scalar q{nullptr, nullptr, false};
+      V index = nullptr;  // the whole index, when it is not affine
+      if (term.indirect >= 0) {
+        const DType dtype = kernel_.exprs[at(term.indirect)].dtype;
+        index = ops_.cast(expr(term.indirect, context), dtype, i64).re;
+      } else {
+        q = affine(shape.position);
+        if (!q.per_lane || lanes == 1) index = q.base;
+        else index = lanes_of_form(shape.position, context);
+      }
+      // Unsigned: a negative index is larger than any extent.
+      const bool is_uniform = !index->getType()->isVectorTy();
+      V in = nullptr;
+      V quotient = index;
+      if (term.divisor != 1) {
+        V divisor = ops_.integer(index, term.divisor);
+        quotient = b.CreateSDiv(index, divisor);
+        in = b.CreateAnd(b.CreateICmpEQ(b.CreateMul(quotient, divisor), index), b.CreateICmpSGE(index, ops_.integer(index, 0)));
+        in = b.CreateAnd(in, b.CreateICmpSLT(quotient, is_uniform ? extent : ops_.splat(extent, lanes)));
+      } else {
+        in = b.CreateICmpULT(index, is_uniform ? extent : ops_.splat(extent, lanes));
+      }
+      if (term.checked) report(in, quotient, check++, context);
+      if (is_uniform) p.uniform = both(p.uniform, in);
+      else varying = both(varying, in);
+      if (shape.stride.is(0)) continue;
+      if (is_uniform) {
+        p.base = b.CreateAdd(p.base, shape.stride.is(1) ? quotient : b.CreateMul(quotient, stride));
+      } else if (term.divisor == 1 && term.indirect < 0) {
+        p.base = b.CreateAdd(p.base, b.CreateMul(q.base, stride));
+        V step = b.CreateMul(q.per_lane, stride);
+        p.unit = !p.per_lane && q.unit && shape.stride.is(1);
+        p.per_lane = p.per_lane ? b.CreateAdd(p.per_lane, step) : step;
+      } else {
+        V offset = b.CreateMul(quotient, ops_.splat(stride, lanes));
+        p.offsets = p.offsets ? b.CreateAdd(p.offsets, offset) : offset;
+      }
+    }
+    p.inside = p.uniform;
+    if (varying) p.inside = p.uniform ? b.CreateAnd(ops_.splat(p.uniform, lanes), varying) : varying;
+    return p;
+  }
+
+  /// Notes the first index that is out of range. Which of several is noted may differ from run to run; that one is, not.
+  void report(V inside, V index, int check, Context& context) {
+    V outside = b.CreateNot(inside);
+    if (context.mask && outside->getType()->isVectorTy()) outside = b.CreateAnd(outside, context.mask);
+    V any = outside->getType()->isVectorTy() ? b.CreateOrReduce(outside) : outside;
+    only_if(any, [&] {
+      V culprit = index;
+      if (index->getType()->isVectorTy()) {
+        V shown = b.CreateSelect(outside, index, ops_.integer(index, std::numeric_limits<std::int64_t>::min()));
+        culprit = b.CreateIntMaxReduce(shown, true);
+      }
+      auto* fault = function_->getArg(2);
+      auto* place = b.CreateStore(culprit, b.CreateConstGEP1_64(b.getInt64Ty(), fault, 1));
+      place->setAtomic(llvm::AtomicOrdering::Monotonic);
+      place->setAlignment(llvm::Align(8));
+      auto* term = b.CreateStore(i64_of(check), fault);
+      term->setAtomic(llvm::AtomicOrdering::Monotonic);
+      term->setAlignment(llvm::Align(8));
+    });
+  }
+
+  /// The number of an expression's first checked term among all of the kernel.
+  int first_check(int id) const {
+    int n = 0;
+    for (int e = 0; e < id; ++e)
+      for (const auto& t : kernel_.exprs[at(e)].access.terms) n += t.checked;
+    return n;
+  }
+  int first_check_of_store(std::size_t store) const {
+    int n = first_check(static_cast<int>(kernel_.exprs.size()));
+    for (std::size_t s = 0; s < store; ++s)
+      for (const auto& t : kernel_.stores[s].access.terms) n += t.checked;
+    return n;
+  }
+
+  V address(V buffer, llvm::Type* element, V index) { return b.CreateGEP(element, buffer, index); }
+
+  static llvm::Type* storage_type(llvm::IRBuilder<>& b, DType dtype) {
+    switch (dtype) {
+      case f16: return b.getHalfTy();
+      case bf16: return b.getInt16Ty();
+      case f32:
+      case c64: return b.getFloatTy();
+      case f64: return b.getDoubleTy();
+      case boolean: return b.getInt8Ty();
+      default: return b.getIntNTy(static_cast<unsigned>(size_of(dtype) * 8));
+    }
+  }
+
+  /// From the type in memory to the one computed in, and back.
+  V to_computed(V v, DType dtype) {
+    const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(v->getType());
+    const int lanes = vector ? static_cast<int>(vector->getNumElements()) : 1;
+    if (dtype == f16) return b.CreateFPExt(v, ops_.type(f32, lanes));
+    if (dtype == bf16) return ops_.widen_bf16(v);
+    if (dtype == boolean) return b.CreateICmpNE(v, ops_.integer(v, 0));
+    return v;
+  }
+  V to_stored(V v, DType dtype) {
+    const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(v->getType());
+    const int lanes = vector ? static_cast<int>(vector->getNumElements()) : 1;
+    auto sized = [&](llvm::Type* t) {
+      return lanes == 1 ? t : static_cast<llvm::Type*>(llvm::FixedVectorType::get(t, static_cast<unsigned>(lanes)));
+    };
+    if (dtype == f16) return b.CreateFPTrunc(v, sized(b.getHalfTy()));
+    if (dtype == bf16) return ops_.narrow_bf16(v);
+    if (dtype == boolean) return b.CreateZExt(v, sized(b.getInt8Ty()));
+    return v;
+  }
+
+  /// Addresses of all lanes, as a vector of pointers; `part` is 1 for imaginary parts.
+  V pointers(const Position& p, V buffer, DType dtype, int lanes, int part) {
+    auto* element = storage_type(b, dtype);
+    V index = ops_.splat(p.base, lanes);
+    if (p.per_lane) index = b.CreateAdd(index, p.unit ? lane_numbers(lanes) : b.CreateMul(lane_numbers(lanes), ops_.splat(p.per_lane, lanes)));
+    if (p.offsets) index = b.CreateAdd(index, p.offsets);
+    if (dtype == c64) index = b.CreateAdd(b.CreateShl(index, 1), ops_.integer(index, part));
+    return address(buffer, element, index);
+  }
+
+  Value load(int id, Context& context) {
+    const Access& access = kernel_.exprs[at(id)].access;
+    const Position p = position(access, structure_.exprs[at(id)], first_check(id), context);
+    Value value{load_part(access, p, context, 0)};
+    if (access.dtype == c64) value.im = load_part(access, p, context, 1);
+    return value;
+  }
+
+  V load_part(const Access& access, const Position& p, const Context& context, int part) {
+    const int lanes = context.lanes;
+    V buffer = buffers_[at(access.buffer)];
+    auto* element = storage_type(b, access.dtype);
+    const llvm::Align align(size_of(access.dtype == c64 ? f32 : access.dtype));
+    const bool one = lanes == 1 || (!p.per_lane && !p.offsets);
+    if (one) {
+      V index = p.base;
+      if (lanes == 1 && p.offsets) index = b.CreateAdd(index, p.offsets);
+      if (access.dtype == c64) index = b.CreateAdd(b.CreateShl(index, 1), i64_of(part));
+      V pointer = address(buffer, element, index);
+      // Outside, what is read is a zero of our own.
+      if (p.uniform) pointer = b.CreateSelect(p.uniform, pointer, nothing_);
+      V v = to_computed(b.CreateAlignedLoad(element, pointer, align), access.dtype);
+      if (!p.inside || !p.inside->getType()->isVectorTy()) return v;
+      v = ops_.splat(v, lanes);
+      return b.CreateSelect(p.inside, v, llvm::Constant::getNullValue(v->getType()));
+    }
+    auto* type = llvm::FixedVectorType::get(element, static_cast<unsigned>(lanes));
+    V mask = p.inside ? ops_.splat(p.inside, lanes) : nullptr;
+    if (context.mask) mask = mask ? b.CreateAnd(mask, context.mask) : context.mask;
+    V zero = llvm::Constant::getNullValue(type);
+    V v = nullptr;
+    if (p.unit && !p.offsets && access.dtype != c64) {
+      V pointer = address(buffer, element, p.base);
+      v = mask ? static_cast<V>(b.CreateMaskedLoad(type, pointer, align, mask, zero)) : b.CreateAlignedLoad(type, pointer, align);
+    } else {
+      V all = mask ? mask : llvm::Constant::getAllOnesValue(ops_.type(boolean, lanes));
+      v = b.CreateMaskedGather(type, pointers(p, buffer, access.dtype, lanes, part), align, all, zero);
+    }
+    return to_computed(v, access.dtype);
+  }
+
+  // Stores ------------------------------------------------------------------------------------------------------------
+
+  void stores(Context& context) {
+    for (std::size_t s = 0; s < kernel_.stores.size(); ++s) {
+      const Store& store = kernel_.stores[s];
+      Value value = expr(store.value, context);
+      const Position p = position(store.access, structure_.stores[s], first_check_of_store(s), context);
+      const int parts = store.access.dtype == c64 ? 2 : 1;
+      if (store.combine != Combine::set) {
+        Value old{load_part(store.access, p, context, 0)};
+        if (parts == 2) old.im = load_part(store.access, p, context, 1);
+        static constexpr std::string_view names[] = {"", "add", "sub", "mul", "div", "min", "max"};
+        const DType dtype = store.access.dtype;
+        value = ops_.emit(names[static_cast<int>(store.combine)], {old, value}, {dtype, dtype}, dtype);
+      }
+      for (int part = 0; part < parts; ++part) store_part(store.access, p, part == 0 ? value.re : value.im, context, part);
+    }
+  }
+
+  void store_part(const Access& access, const Position& p, V value, const Context& context, int part) {
+    const int lanes = context.lanes;
+    V buffer = buffers_[at(access.buffer)];
+    auto* element = storage_type(b, access.dtype);
+    const llvm::Align align(size_of(access.dtype == c64 ? f32 : access.dtype));
+    value = to_stored(ops_.splat(value, lanes), access.dtype);
+    if (lanes == 1) {
+      auto write = [&] {
+        V index = p.offsets ? b.CreateAdd(p.base, p.offsets) : p.base;
+        if (access.dtype == c64) index = b.CreateAdd(b.CreateShl(index, 1), i64_of(part));
+        b.CreateAlignedStore(value, address(buffer, element, index), align);
+      };
+      if (p.inside) only_if(p.inside, write);
+      else write();
+      return;
+    }
+    V mask = p.inside ? ops_.splat(p.inside, lanes) : nullptr;
+    if (context.mask) mask = mask ? b.CreateAnd(mask, context.mask) : context.mask;
+    if (p.unit && !p.offsets && access.dtype != c64) {
+      V pointer = address(buffer, element, p.base);
+      if (mask) b.CreateMaskedStore(value, pointer, align, mask);
+      else b.CreateAlignedStore(value, pointer, align);
+      return;
+    }
+    V all = mask ? mask : llvm::Constant::getAllOnesValue(ops_.type(boolean, lanes));
+    b.CreateMaskedScatter(value, pointers(p, buffer, access.dtype, lanes, part), align, all);
+  }
+
+  const Kernel& kernel_;
+  const Structure& structure_;
+  std::unique_ptr<llvm::Module> module_;
+  llvm::IRBuilder<> b;
+  OpEmitter ops_;
+  int lanes_;
+  llvm::Function* function_ = nullptr;
+  V parameters_ = nullptr;
+  V nothing_ = nullptr;  ///< zeros, read where an access is outside
+  std::vector<V> buffers_, extents_, index_;
+  std::vector<Value> results_;
+};
+
+}  // namespace
+
+std::vector<const Term*> checked_terms(const Kernel& kernel) {
+  std::vector<const Term*> list;
+  auto visit = [&](const Access& access) {
+    for (const auto& t : access.terms)
+      if (t.checked) list.push_back(&t);
+  };
+  for (const auto& e : kernel.exprs) visit(e.access);
+  for (const auto& s : kernel.stores) visit(s.access);
+  return list;
+}
+
+int lanes_of(const Kernel& kernel, int vector_bits) {
+  if (kernel.vector_loop < 0) return 1;
+  std::size_t widest = 1;
+  for (const auto& e : kernel.exprs) {
+    if (e.kind == ExprKind::constant || e.kind == ExprKind::index) continue;
+    const DType t = e.dtype;
+    widest = std::max(widest, needs_64_bits(t) && e.kind != ExprKind::reduced ? std::size_t{8}
+                              : is_floating(t) || t == c64                    ? std::size_t{4}
+                                                                              : size_of(t));
+  }
+  return std::max(vector_bits / 8 / static_cast<int>(std::max<std::size_t>(widest, 2)), 2);
+}
+
+std::unique_ptr<llvm::Module> emit(const Kernel& kernel, const Structure& structure, const std::string& symbol, int vector_bits,
+                                   llvm::LLVMContext& context) {
+  return KernelEmitter(kernel, structure, symbol, vector_bits, context).run();
+}
+
+}  // namespace weft::cpu

@@ -1,0 +1,180 @@
+#include "backend/cpu/jit.h"
+
+#include "backend/cpu/emit.h"
+
+#include <weft/error.h>
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <thread>
+
+namespace weft::cpu {
+namespace {
+
+template <class T> T checked(llvm::Expected<T> result, const char* doing) {
+  if (!result) throw InternalError(std::string(doing) + ": " + llvm::toString(result.takeError()));
+  return std::move(*result);
+}
+
+void check(llvm::Error error, const char* doing) {
+  if (error) throw InternalError(std::string(doing) + ": " + llvm::toString(std::move(error)));
+}
+
+class Jit {
+ public:
+  /// Lives as long as the process: code may still run while statics are destroyed.
+  static Jit& instance() {
+    static auto* jit = new Jit;
+    return *jit;
+  }
+
+  int vector_bits() const { return vector_bits_; }
+
+  KernelFunction find(const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    const auto found = code_.find(key);
+    return found == code_.end() ? nullptr : found->second;
+  }
+
+  void compile(const kernel::Kernel& kernel, const kernel::Structure& structure) {
+    const std::string symbol = "weft_" + sanitised(kernel.name) + "_" + std::to_string(serial_++);
+    auto context = std::make_unique<llvm::LLVMContext>();
+    auto module = emit(kernel, structure, symbol, vector_bits_, *context);
+    module->setDataLayout(jit_->getDataLayout());
+    module->setTargetTriple(jit_->getTargetTriple().str());
+    for (auto& f : *module) {
+      f.addFnAttr("target-cpu", cpu_);
+      f.addFnAttr("target-features", features_);
+    }
+    std::string faults;
+    llvm::raw_string_ostream out(faults);
+    if (llvm::verifyModule(*module, &out)) throw InternalError("generated code of kernel " + kernel.name + " is malformed: " + faults);
+    optimise(*module);
+    check(jit_->addIRModule(llvm::orc::ThreadSafeModule(std::move(module), std::move(context))), "compiling a kernel");
+    const auto address = checked(jit_->lookup(symbol), "compiling a kernel");
+    const std::lock_guard lock(mutex_);
+    code_[structure.key] = address.toPtr<KernelFunction>();
+    ++compiled_;
+  }
+
+  std::size_t compiled() const { return compiled_; }
+
+ private:
+  Jit() {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    auto builder = checked(llvm::orc::JITTargetMachineBuilder::detectHost(), "looking at this processor");
+    builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Default);
+    cpu_ = builder.getCPU();
+    features_ = builder.getFeatures().getString();
+    const auto has = [&](const char* feature) { return features_.find(std::string("+") + feature) != std::string::npos; };
+    vector_bits_ = has("avx512f") && has("avx512vl") && has("avx512dq") && has("avx512bw") ? 512 : has("avx2") ? 256 : 128;
+    // A target machine of its own for each compilation, since several threads compile at once.
+    auto concurrent = [](llvm::orc::JITTargetMachineBuilder machine) -> llvm::Expected<std::unique_ptr<llvm::orc::IRCompileLayer::IRCompiler>> {
+      return std::make_unique<llvm::orc::ConcurrentIRCompiler>(std::move(machine));
+    };
+    jit_ = checked(llvm::orc::LLJITBuilder().setJITTargetMachineBuilder(std::move(builder)).setCompileFunctionCreator(concurrent).create(),
+                   "starting the compiler");
+    auto& library = jit_->getMainJITDylib();
+    library.addGenerator(
+        checked(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(jit_->getDataLayout().getGlobalPrefix()), "finding functions"));
+    // Vector forms of the C library's functions; its own file on Linux.
+    if (dlopen("libmvec.so.1", RTLD_NOW | RTLD_GLOBAL)) {
+      auto vectors = llvm::orc::DynamicLibrarySearchGenerator::Load("libmvec.so.1", jit_->getDataLayout().getGlobalPrefix());
+      library.addGenerator(checked(std::move(vectors), "finding vector functions"));
+    }
+  }
+
+  static std::string sanitised(std::string name) {
+    std::replace_if(
+        name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
+    return name;
+  }
+
+  static void optimise(llvm::Module& module) {
+    llvm::PassBuilder passes;
+    llvm::LoopAnalysisManager loops;
+    llvm::FunctionAnalysisManager functions;
+    llvm::CGSCCAnalysisManager components;
+    llvm::ModuleAnalysisManager modules;
+    passes.registerModuleAnalyses(modules);
+    passes.registerCGSCCAnalyses(components);
+    passes.registerFunctionAnalyses(functions);
+    passes.registerLoopAnalyses(loops);
+    passes.crossRegisterProxies(loops, functions, components, modules);
+    llvm::FunctionPassManager pipeline;
+    pipeline.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
+    pipeline.addPass(llvm::EarlyCSEPass(true));
+    pipeline.addPass(llvm::InstCombinePass());
+    pipeline.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LICMPass(llvm::LICMOptions()), true));
+    pipeline.addPass(llvm::EarlyCSEPass(true));
+    pipeline.addPass(llvm::SimplifyCFGPass());
+    for (auto& f : module)
+      if (!f.isDeclaration()) pipeline.run(f, functions);
+  }
+
+  std::unique_ptr<llvm::orc::LLJIT> jit_;
+  std::string cpu_, features_;
+  int vector_bits_ = 128;
+  std::mutex mutex_;
+  std::map<std::string, KernelFunction> code_;
+  std::atomic<std::size_t> serial_ = 0, compiled_ = 0;
+};
+
+}  // namespace
+
+std::vector<KernelCode> compile_kernels(std::span<const kernel::Kernel* const> kernels) {
+  Jit& jit = Jit::instance();
+  std::vector<KernelCode> codes(kernels.size());
+  std::vector<kernel::Structure> structures;
+  std::map<std::string, std::size_t> missing;
+  for (std::size_t i = 0; i < kernels.size(); ++i) {
+    structures.push_back(kernel::structure_of(*kernels[i]));
+    if (!jit.find(structures[i].key)) missing.emplace(structures[i].key, i);
+  }
+  std::vector<std::size_t> work;
+  for (const auto& [key, i] : missing) work.push_back(i), codes[i].was_compiled = true;
+
+  std::atomic<std::size_t> next = 0;
+  std::mutex mutex;
+  std::exception_ptr failure;
+  auto run = [&] {
+    for (std::size_t k = next++; k < work.size(); k = next++) try {
+        jit.compile(*kernels[work[k]], structures[work[k]]);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        failure = std::current_exception();
+      }
+  };
+  std::vector<std::thread> helpers;
+  const auto threads = std::min<std::size_t>(work.size(), std::max(1u, std::thread::hardware_concurrency()));
+  for (std::size_t t = 1; t < threads; ++t) helpers.emplace_back(run);
+  run();
+  for (auto& t : helpers) t.join();
+  if (failure) std::rethrow_exception(failure);
+
+  for (std::size_t i = 0; i < kernels.size(); ++i) {
+    codes[i].function = jit.find(structures[i].key);
+    codes[i].parameters = std::move(structures[i].parameters);
+    codes[i].lanes = lanes_of(*kernels[i], jit.vector_bits());
+  }
+  return codes;
+}
+
+std::size_t kernels_compiled() { return Jit::instance().compiled(); }
+
+std::string llvm_ir(const kernel::Kernel& kernel) {
+  llvm::LLVMContext context;
+  const auto module = emit(kernel, kernel::structure_of(kernel), "kernel", Jit::instance().vector_bits(), context);
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  module->print(out, nullptr);
+  return text;
+}
+
+}  // namespace weft::cpu

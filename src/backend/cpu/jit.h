@@ -1,0 +1,33 @@
+// Compiles kernels, and keeps what it compiled for the life of the process.
+#pragma once
+
+#include "stitch/kernel.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace weft::cpu {
+
+struct IndexFault;
+using KernelFunction = void (*)(const std::int64_t* parameters, void* const* buffers, IndexFault* fault, std::int64_t begin, std::int64_t end,
+                                std::int64_t chunk);
+
+struct KernelCode {
+  KernelFunction function = nullptr;
+  std::vector<std::int64_t> parameters;
+  int lanes = 1;
+  bool was_compiled = false;  ///< by this call, rather than found
+};
+
+/// The code of each kernel. Kernels of equal structure share it; the rest are compiled in parallel. Thread-safe.
+std::vector<KernelCode> compile_kernels(std::span<const kernel::Kernel* const> kernels);
+
+/// Kernels compiled so far in this process.
+std::size_t kernels_compiled();
+
+/// LLVM IR of a kernel before optimisation, for dumps.
+std::string llvm_ir(const kernel::Kernel& kernel);
+
+}  // namespace weft::cpu

@@ -1,0 +1,198 @@
+#include "stitch/kernel.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace weft::kernel {
+namespace {
+
+template <class F> void for_each_affine(Kernel& kernel, F&& f) {
+  auto visit = [&](Access& access) {
+    f(access.address);
+    for (auto& t : access.terms) f(t.position);
+  };
+  for (auto& e : kernel.exprs) {
+    if (e.kind == ExprKind::load || e.kind == ExprKind::inside) visit(e.access);
+    if (e.kind == ExprKind::index) f(e.index);
+  }
+  for (auto& s : kernel.stores) visit(s.access);
+}
+
+void erase_loop(Kernel& kernel, int loop) {
+  kernel.extents.erase(kernel.extents.begin() + loop);
+  if (loop < kernel.parallel) --kernel.parallel;
+  for_each_affine(kernel, [&](Affine& a) { a.coefficients.erase(a.coefficients.begin() + loop); });
+}
+
+/// Whether every index map walks loops `outer` and `outer + 1` as one loop over their product.
+bool can_join(Kernel& kernel, int outer) {
+  const auto o = static_cast<std::size_t>(outer);
+  bool joins = true;
+  for_each_affine(kernel, [&](Affine& a) { joins = joins && a.coefficients[o] == a.coefficients[o + 1] * kernel.extents[o + 1]; });
+  return joins;
+}
+
+}  // namespace
+
+void normalise(Kernel& kernel) {
+  for (int d = kernel.loops() - 1; d >= 0; --d)
+    if (kernel.extents[static_cast<std::size_t>(d)] == 1) erase_loop(kernel, d);
+  for (int d = kernel.loops() - 2; d >= 0; --d) {
+    if (kernel.is_sequential(d) != kernel.is_sequential(d + 1) || !can_join(kernel, d)) continue;
+    kernel.extents[static_cast<std::size_t>(d)] *= kernel.extents[static_cast<std::size_t>(d) + 1];
+    for_each_affine(kernel, [&](Affine& a) { a.coefficients[static_cast<std::size_t>(d)] = a.coefficients[static_cast<std::size_t>(d) + 1]; });
+    erase_loop(kernel, d + 1);
+  }
+
+  auto contiguous = [&](int loop) {
+    if (loop < 0) return false;
+    for (const auto& e : kernel.exprs)
+      if (e.kind == ExprKind::load && e.access.address.coefficients[static_cast<std::size_t>(loop)] == 1) return true;
+    for (const auto& e : kernel.exprs)
+      for (const auto& t : e.access.terms)
+        if (e.kind == ExprKind::load && t.indirect < 0 && t.stride == 1 && t.divisor == 1 && t.position.coefficients[static_cast<std::size_t>(loop)] == 1) return true;
+    return false;
+  };
+  const int last_parallel = kernel.parallel - 1, last = kernel.loops() - 1;
+  kernel.vector_loop = last_parallel;
+  if (!kernel.reductions.empty() && last >= kernel.parallel && (last_parallel < 0 || (contiguous(last) && !contiguous(last_parallel)))) kernel.vector_loop = last;
+}
+
+namespace {
+
+class Abstraction {
+ public:
+  explicit Abstraction(const Kernel& kernel) : kernel_(kernel) {}
+
+  Structure run() {
+    auto& s = structure_;
+    text(kernel_.parallel), text(kernel_.vector_loop), text(kernel_.scatters);
+    for (auto e : kernel_.extents) s.extents.push_back(runtime(e));
+    text(kernel_.loops());
+    for (const auto& e : kernel_.exprs) {
+      text(static_cast<int>(e.kind)), text(static_cast<int>(e.dtype));
+      s.key += e.op;
+      for (int o : e.operands) text(o);
+      Structure::AccessForm access;
+      Structure::Form index;
+      if (e.kind == ExprKind::load || e.kind == ExprKind::inside) access = form(e.access);
+      if (e.kind == ExprKind::index) index = form(e.index, true);
+      // Numbers in the user's formulas are part of the code: they decide how it can be simplified.
+      if (e.kind == ExprKind::constant) s.key.append(reinterpret_cast<const char*>(e.literal.data()), e.literal.size());
+      if (e.kind == ExprKind::reduced) text(e.reduction);
+      s.exprs.push_back(std::move(access));
+      s.indices.push_back(std::move(index));
+    }
+    for (const auto& r : kernel_.reductions) text(static_cast<int>(r.op)), text(r.value), text(r.index), text(static_cast<int>(r.dtype));
+    for (const auto& store : kernel_.stores) {
+      text(store.value), text(static_cast<int>(store.combine));
+      s.stores.push_back(form(store.access));
+    }
+    return std::move(structure_);
+  }
+
+ private:
+  void text(std::int64_t n) { structure_.key += std::to_string(n) + ','; }
+
+  Number fixed(std::int64_t n) {
+    text(n);
+    return {Number::Kind::fixed, n};
+  }
+  Number runtime(std::int64_t n) {
+    structure_.key += 'p';
+    structure_.parameters.push_back(n);
+    return {Number::Kind::runtime, static_cast<std::int64_t>(structure_.parameters.size()) - 1};
+  }
+
+  Structure::Form form(const Affine& a, bool unit_matters) {
+    Structure::Form f;
+    for (std::size_t d = 0; d < a.coefficients.size(); ++d) {
+      const auto c = a.coefficients[d];
+      const bool shapes = c == 0 || (unit_matters && c == 1 && static_cast<int>(d) == kernel_.vector_loop);
+      f.coefficients.push_back(shapes ? fixed(c) : runtime(c));
+    }
+    f.constant = a.constant == 0 ? fixed(0) : runtime(a.constant);
+    return f;
+  }
+
+  Structure::AccessForm form(const Access& access) {
+    text(access.buffer), text(static_cast<int>(access.dtype));
+    Structure::AccessForm f{form(access.address, true), {}};
+    for (const auto& t : access.terms) {
+      text(t.indirect), text(t.divisor), text(t.checked);
+      Structure::TermForm term{form(t.position, true), t.divisor, runtime(t.extent), t.stride <= 1 ? fixed(t.stride) : runtime(t.stride)};
+      f.terms.push_back(std::move(term));
+    }
+    return f;
+  }
+
+  const Kernel& kernel_;
+  Structure structure_;
+};
+
+std::string text_of(const Affine& a) {
+  std::string s;
+  for (std::size_t d = 0; d < a.coefficients.size(); ++d) {
+    const auto c = a.coefficients[d];
+    if (c == 0) continue;
+    if (!s.empty()) s += " + ";
+    s += (c == 1 ? "" : std::to_string(c) + "*") + "i" + std::to_string(d);
+  }
+  if (a.constant != 0 || s.empty()) s += (s.empty() ? "" : " + ") + std::to_string(a.constant);
+  return s;
+}
+
+std::string text_of(const Access& access) {
+  std::string s = "b" + std::to_string(access.buffer) + "[" + text_of(access.address);
+  for (const auto& t : access.terms) {
+    s += " + " + std::to_string(t.stride) + "*{" + (t.indirect >= 0 ? "e" + std::to_string(t.indirect) : text_of(t.position));
+    if (t.divisor != 1) s += " / " + std::to_string(t.divisor);
+    s += std::string(t.checked ? " must be" : " if") + " below " + std::to_string(t.extent) + "}";
+  }
+  return s + "]";
+}
+
+}  // namespace
+
+Structure structure_of(const Kernel& kernel) { return Abstraction(kernel).run(); }
+
+std::string print(const Kernel& kernel, const ir::Graph& graph) {
+  std::string s = "kernel " + kernel.name + "\n  loops";
+  for (int d = 0; d < kernel.loops(); ++d)
+    s += " i" + std::to_string(d) + "<" + std::to_string(kernel.extents[static_cast<std::size_t>(d)]) + (kernel.is_sequential(d) ? " sequential" : "") +
+         (d == kernel.vector_loop ? " vector" : "");
+  s += "\n";
+  for (std::size_t b = 0; b < kernel.buffers.size(); ++b) {
+    const auto v = kernel.buffers[b].value;
+    s += "  b" + std::to_string(b) + (kernel.buffers[b].written ? " out " : " in ") + "%" + std::to_string(v.node) + " " + graph.type(v).str() + "\n";
+  }
+  for (std::size_t i = 0; i < kernel.exprs.size(); ++i) {
+    const auto& e = kernel.exprs[i];
+    s += "  e" + std::to_string(i) + " : " + std::string(name_of(e.dtype)) + " = ";
+    switch (e.kind) {
+      case ExprKind::load: s += text_of(e.access); break;
+      case ExprKind::constant: {
+        NDArray value(e.dtype, {});
+        value.write_bytes({e.literal.data(), size_of(e.dtype)});
+        s += std::to_string(value.item());
+        break;
+      }
+      case ExprKind::index: s += text_of(e.index); break;
+      case ExprKind::inside: s += "inside " + text_of(e.access); break;
+      case ExprKind::reduced: s += "r" + std::to_string(e.reduction); break;
+      case ExprKind::op:
+        s += e.op;
+        for (int o : e.operands) s += " e" + std::to_string(o);
+        break;
+    }
+    s += "\n";
+  }
+  constexpr const char* reduce_names[] = {"sum", "prod", "max", "min", "fmax", "fmin", "all", "any", "arg_max", "arg_min"};
+  for (std::size_t r = 0; r < kernel.reductions.size(); ++r)
+    s += "  r" + std::to_string(r) + " = " + reduce_names[static_cast<int>(kernel.reductions[r].op)] + " e" + std::to_string(kernel.reductions[r].value) + "\n";
+  constexpr const char* combine_names[] = {"=", "+=", "-=", "*=", "/=", "min=", "max="};
+  for (const auto& store : kernel.stores) s += "  " + text_of(store.access) + " " + combine_names[static_cast<int>(store.combine)] + " e" + std::to_string(store.value) + "\n";
+  return s;
+}
+
+}  // namespace weft::kernel

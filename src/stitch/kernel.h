@@ -1,0 +1,143 @@
+// The kernel IR: one iteration space, operands read through index maps, a scalar expression DAG, optional reductions,
+// several results. What stitching produces and what backends generate code from.
+#pragma once
+
+#include "graph/primitive.h"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weft::kernel {
+
+/// constant + the sum of coefficients[d] * (index of loop d).
+struct Affine {
+  std::vector<std::int64_t> coefficients;
+  std::int64_t constant = 0;
+};
+
+/// An index that is not simply affine: bounded, so that elements outside read as nothing, divided, or computed.
+/// It stands for q = position / divisor where that is whole, or for the value of `indirect`.
+struct Term {
+  Affine position;
+  std::int64_t divisor = 1;
+  int indirect = -1;        ///< expression that gives the index instead of `position`
+  std::int64_t extent = 0;  ///< the index is inside when 0 <= q < extent
+  std::int64_t stride = 0;  ///< elements added to the address for each q
+  bool checked = false;     ///< outside is an error of the run: `axis` of operation `node` has no such index
+  ir::NodeId node = -1;
+  int axis = 0;
+};
+
+/// Where an element lies in a buffer, counted in elements.
+struct Access {
+  int buffer = 0;
+  DType dtype = f32;
+  Affine address;
+  std::vector<Term> terms;
+};
+
+enum class ExprKind : std::uint8_t {
+  load,      ///< an element of a buffer; zero where a term is outside
+  constant,  ///< a literal
+  index,     ///< an affine form of the loop indices, as i64
+  inside,    ///< bool: all terms of `access` are inside
+  op,        ///< an elementwise primitive of the operands, or "philox" of (counter, lane, keys)
+  reduced,   ///< the result of a reduction
+};
+
+struct Expr {
+  ExprKind kind = ExprKind::constant;
+  DType dtype = f32;
+  std::string_view op;
+  std::vector<int> operands;
+  Access access;
+  Affine index;
+  std::array<std::byte, 8> literal{};
+  int reduction = -1;
+};
+
+enum class ReduceOp : std::uint8_t { sum, prod, max, min, fmax, fmin, all, any, arg_max, arg_min };
+
+struct Reduction {
+  ReduceOp op = ReduceOp::sum;
+  int value = -1;     ///< expression
+  int index = -1;     ///< for arg_max and arg_min: expression of the index, i64
+  DType dtype = f32;  ///< of `value`; arg_max and arg_min give i64
+};
+
+/// How a store meets what is there.
+enum class Combine : std::uint8_t { set, add, sub, mul, div, min, max };
+
+struct Store {
+  Access access;
+  int value = -1;  ///< expression
+  Combine combine = Combine::set;
+};
+
+/// A buffer that a kernel reads or writes.
+struct BufferUse {
+  ir::Value value;
+  bool written = false;
+};
+
+struct Kernel {
+  std::string name;
+  std::vector<std::int64_t> extents;  ///< of the loops: the parallel ones, outermost first, then the sequential ones
+  int parallel = 0;
+  std::vector<Expr> exprs;  ///< operands come before users
+  std::vector<Reduction> reductions;
+  std::vector<Store> stores;
+  /// Stores happen in the sequential loops, in their order, instead of once after them.
+  bool scatters = false;
+  std::vector<BufferUse> buffers;
+  /// The loop whose index runs over vector lanes; -1 for none.
+  int vector_loop = -1;
+
+  int loops() const { return static_cast<int>(extents.size()); }
+  bool is_sequential(int loop) const { return loop >= parallel; }
+};
+
+/// Drops loops of extent 1 and joins neighbours that every access walks as one, then picks the vector loop: the last
+/// parallel loop unless some access is contiguous along the last sequential one and none along that.
+void normalise(Kernel& kernel);
+
+/// A number of a kernel's code: fixed at 0 or 1 (or at `value` when it shapes the code), or given at run time.
+struct Number {
+  enum class Kind : std::uint8_t { fixed, runtime } kind = Kind::fixed;
+  std::int64_t value = 0;  ///< fixed: the number; runtime: its place among the parameters
+  bool is(std::int64_t v) const { return kind == Kind::fixed && value == v; }
+};
+
+/// The same kernel with every number that doesn't shape its code made a parameter, so that kernels which differ in sizes
+/// and strides only share code.
+struct Structure {
+  struct Form {
+    std::vector<Number> coefficients;
+    Number constant;
+  };
+  struct TermForm {
+    Form position;
+    std::int64_t divisor = 1;
+    Number extent, stride;
+  };
+  struct AccessForm {
+    Form address;
+    std::vector<TermForm> terms;
+  };
+  std::vector<Number> extents;
+  std::vector<AccessForm> exprs;  ///< of loads and `inside`, in the kernel's order
+  std::vector<Form> indices;      ///< of index expressions
+  std::vector<AccessForm> stores;
+  std::vector<std::int64_t> parameters;
+  std::string key;  ///< equal for kernels that share code
+};
+
+Structure structure_of(const Kernel& kernel);
+
+/// The kernel as text, for dumps.
+std::string print(const Kernel& kernel, const ir::Graph& graph);
+
+}  // namespace weft::kernel

@@ -1,0 +1,41 @@
+// From a program to the kernels and library calls that compute it.
+#pragma once
+
+#include "compile/program.h"
+#include "stitch/kernel.h"
+#include "stitch/stitch.h"
+
+#include <functional>
+#include <map>
+#include <variant>
+#include <vector>
+
+namespace weft {
+
+/// A temporary of the lowering itself is a value with a negative node.
+struct Schedule {
+  struct KernelStep {
+    kernel::Kernel kernel;
+  };
+  struct LibraryStep {
+    ir::NodeId node;
+  };
+  using Step = std::variant<KernelStep, LibraryStep>;
+
+  std::vector<Step> steps;
+  /// Values that are others' memory seen with another shape.
+  std::map<ir::Value, ir::Value> aliases;
+  std::vector<TensorType> temporaries;  ///< temporary -1 - i has type i
+  Regions regions;
+
+  /// The value whose memory holds v.
+  ir::Value storage(ir::Value v) const {
+    for (auto found = aliases.find(v); found != aliases.end(); found = aliases.find(v)) v = found->second;
+    return v;
+  }
+};
+
+/// `in_library` says whether a library computes the node.
+Schedule lower(const Program& program, bool stitch, const std::function<bool(ir::NodeId)>& in_library);
+
+}  // namespace weft

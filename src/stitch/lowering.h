@@ -1,0 +1,35 @@
+// What the files that lower one family of operations each share.
+#pragma once
+
+#include "stitch/builder.h"
+#include "stitch/lower.h"
+
+namespace weft::kernel {
+
+/// Collects the steps of a schedule.
+class Lowering {
+ public:
+  Lowering(const Program& program, Schedule& schedule) : program(program), graph(program.graph), schedule(schedule) {}
+
+  const Program& program;
+  const ir::Graph& graph;
+  Schedule& schedule;
+
+  Builder builder(std::vector<std::int64_t> extents, int parallel) const { return Builder(program, schedule, std::move(extents), parallel); }
+  /// Adds the kernel as a step, in two stages when it reduces much to little. `root` names it.
+  void finish(Builder& builder, ir::NodeId root);
+  /// A value that only the kernels of one operation see.
+  ir::Value temporary(TensorType type);
+};
+
+/// Each lowers one kind of operation to kernels.
+void lower_elementwise(Lowering& l, ir::NodeId id);
+void lower_concat(Lowering& l, ir::NodeId id);
+void lower_reduction(Lowering& l, ir::NodeId id);
+void lower_matmul(Lowering& l, ir::NodeId id);
+void lower_convolution(Lowering& l, ir::NodeId id);
+void lower_pooling(Lowering& l, ir::NodeId id);
+void lower_gather(Lowering& l, ir::NodeId id);
+void lower_scatter(Lowering& l, ir::NodeId id);
+
+}  // namespace weft::kernel

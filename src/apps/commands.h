@@ -1,0 +1,41 @@
+// The subcommands of `weft`. Each adds itself to the command line and runs when it is given there.
+#pragma once
+
+#include <weft/executable.h>
+
+#include <CLI/CLI.hpp>
+
+#include <map>
+#include <string>
+
+namespace weft::apps {
+
+void add_train_command(CLI::App& weft);
+void add_classify_command(CLI::App& weft);
+void add_data_command(CLI::App& weft);
+void add_info_command(CLI::App& weft);
+
+/// Unlike require_subcommand, lets the parser complain of a misspelt one first.
+inline void need_subcommand(CLI::App& app) {
+  app.callback([&app] {
+    if (!app.get_subcommands().empty()) return;
+    std::string names;
+    for (const CLI::App* s : app.get_subcommands({})) names += (names.empty() ? "" : ", ") + s->get_name();
+    throw CLI::RequiredError(app.get_name() + " needs a subcommand: " + names, CLI::ExitCodes::RequiredError);
+  });
+}
+
+/// A validator whose own description, which repeats what the option's says, stays out of the help.
+template <class Validator> CLI::Validator quietly(Validator validator) {
+  validator.description("");
+  return validator;
+}
+
+inline void add_backend_option(CLI::App& command, Backend& backend) {
+  const std::map<std::string, Backend> backends = {{"cpu", Backend::cpu}, {"reference", Backend::reference}};
+  command.add_option("--backend", backend, "cpu or reference; the fastest that was built if not given")
+      ->transform(quietly(CLI::Transformer(backends)))
+      ->type_name("NAME");
+}
+
+}  // namespace weft::apps

@@ -1,0 +1,59 @@
+// weft info
+#include "apps/commands.h"
+
+#include "backend/backend.h"
+#include "compile/pipeline.h"
+
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+#include <sched.h>
+
+namespace weft::apps {
+namespace {
+
+std::string processor() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "unknown";
+}
+
+/// Those that decide how fast tensors are computed.
+std::string features() {
+  std::string text;
+#if defined(__x86_64__)
+  const auto add = [&](const char* name, bool has) { text += has ? (text.empty() ? "" : " ") + std::string(name) : ""; };
+  add("sse4.2", __builtin_cpu_supports("sse4.2"));
+  add("avx", __builtin_cpu_supports("avx"));
+  add("avx2", __builtin_cpu_supports("avx2"));
+  add("fma", __builtin_cpu_supports("fma"));
+  add("avx512f", __builtin_cpu_supports("avx512f"));
+  add("avx512bw", __builtin_cpu_supports("avx512bw"));
+  add("avx512vnni", __builtin_cpu_supports("avx512vnni"));
+  add("avx512bf16", __builtin_cpu_supports("avx512bf16"));
+#endif
+  return text.empty() ? "none known" : text;
+}
+
+/// The cores that this process may use.
+int cores() {
+  cpu_set_t set;
+  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+void info() {
+  std::printf("weft       %s\n", WEFT_VERSION);
+  std::printf("backends   %sreference; used: %s\n", has_backend(Backend::cpu) ? "cpu, " : "",
+              resolve(Backend::automatic) == Backend::cpu ? "cpu" : "reference");
+  std::printf("processor  %s\n", processor().c_str());
+  std::printf("features   %s\n", features().c_str());
+  std::printf("cores      %d\n", cores());
+}
+
+}  // namespace
+
+void add_info_command(CLI::App& weft) { weft.add_subcommand("info", "Say what this weft was built with and what it runs on")->callback(info); }
+
+}  // namespace weft::apps

@@ -1,0 +1,36 @@
+// The `weft` command. Exit status: 0 when all went well, 1 when something failed, 2 when the command line was wrong.
+#include "apps/commands.h"
+
+#include <cstdio>
+#include <exception>
+#include <string>
+
+namespace {
+
+int fail(int status, std::string message) {
+  for (char& c : message)
+    if (c == '\n') c = ' ';
+  std::fprintf(stderr, "weft: %s\n", message.c_str());
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App weft("Tensor graphs, differentiated, stitched into few kernels, and run.", "weft");
+  weft.set_version_flag("--version", "weft " WEFT_VERSION);
+  weft::apps::need_subcommand(weft);
+  weft.get_formatter()->column_width(34);
+  weft::apps::add_train_command(weft);
+  weft::apps::add_classify_command(weft);
+  weft::apps::add_data_command(weft);
+  weft::apps::add_info_command(weft);
+  try {
+    weft.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return weft.exit(e);  // --help and --version
+  } catch (const CLI::ParseError& e) { return fail(2, std::string(e.what()) + " (weft --help tells more)"); } catch (const std::exception& e) {
+    return fail(1, e.what());
+  }
+  return 0;
+}

@@ -1,0 +1,209 @@
+// weft train
+#include "apps/commands.h"
+
+#include "apps/digits_data.h"
+#include "apps/digits_training.h"
+#include "apps/plot.h"
+#include "apps/progress.h"
+#include "apps/sheet.h"
+#include "compile/pipeline.h"
+
+#include <weft/error.h>
+#include <weft/io.h>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <unistd.h>
+
+namespace weft::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct TrainOptions {
+  std::string data, weights, plot, sheet, json;
+  std::int64_t steps = 300, batch = 32, test_images = 0;
+  double learning_rate = 0;
+  Optimizer optimizer = Optimizer::adam;
+  std::uint64_t seed = 1;
+  Backend backend = Backend::automatic;
+};
+
+std::atomic<bool> interrupted = false;
+
+/// The first Ctrl-C asks the training to stop, a second one ends the program.
+void stop_on_interrupt() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { interrupted = true; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  ::sigaction(SIGINT, &action, nullptr);
+}
+
+/// Better now than after the training.
+void check_folders(const TrainOptions& options) {
+  for (const std::string& path : {options.weights, options.plot, options.sheet, options.json}) {
+    if (path.empty()) continue;
+    const fs::path folder = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
+    if (!fs::is_directory(folder)) throw RunError("\"" + path + "\" can't be written: there is no folder \"" + folder.string() + "\"");
+    if (fs::is_directory(path)) throw RunError("\"" + path + "\" can't be written: it is a folder");
+  }
+}
+
+/// Empty when the text is a positive number, otherwise what is wrong.
+std::string positive_and_finite(const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  return *end == 0 && std::isfinite(value) && value > 0 ? "" : text + " is not a positive number";
+}
+
+struct Source {
+  DigitsData digits;
+  bool real = true;
+};
+
+Source load_digits(const TrainOptions& options) {
+  const auto folder = options.data.empty() ? find_mnist() : fs::path(options.data);
+  if (folder) {
+    Source source{load_mnist(*folder)};
+    std::printf("MNIST from %s: %s training and %s test images\n", folder->c_str(), with_thousands(source.digits.train.count()).c_str(),
+                with_thousands(source.digits.test.count()).c_str());
+    return source;
+  }
+  const std::int64_t count = std::clamp<std::int64_t>(options.steps * options.batch, 1, 20000);
+  Source source{{draw_digits(count, options.seed), draw_digits(2000, ~options.seed)}, false};
+  std::printf(
+      "MNIST was not found (`weft data mnist` downloads it), so these are digits that weft draws itself: %s for training, 2,000 for the test\n",
+      with_thousands(count).c_str());
+  return source;
+}
+
+NDArray first_of(const NDArray& array, std::int64_t count) { return array.slice(0, 0, std::min(count, array.shape()[0])); }
+
+/// The first images of the test set, then the first of those that were misread.
+NDArray draw_sheet(const Digits& test, const Evaluation& evaluation) {
+  constexpr std::size_t shown = 50, mistakes = 20;
+  const auto labels = std::as_const(test.labels).elements<std::uint8_t>();
+  std::vector<std::size_t> chosen(std::min(shown, labels.size()));
+  std::iota(chosen.begin(), chosen.end(), std::size_t{0});
+  for (std::size_t i = 0; i < labels.size() && chosen.size() < shown + mistakes; ++i)
+    if (evaluation.predictions[i] != labels[i]) chosen.push_back(i);
+
+  NDArray images(u8, {std::ssize(chosen), 28, 28});
+  std::vector<Caption> captions;
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const std::size_t image = chosen[i];
+    const auto at = static_cast<std::int64_t>(i), from = static_cast<std::int64_t>(image);
+    images.slice(0, at, at + 1).assign(test.images.slice(0, from, from + 1));
+    const std::string taken_for = std::to_string(evaluation.predictions[image]);
+    if (evaluation.predictions[image] == labels[image]) captions.push_back({taken_for, Verdict::right});
+    else captions.push_back({taken_for + " not " + std::to_string(labels[image]), Verdict::wrong});
+  }
+  char title[120];
+  std::snprintf(title, sizeof title, "The first test digits and what they were taken for, then mistakes: %.2f %% of %s are right",
+                100 * evaluation.accuracy(), with_thousands(test.count()).c_str());
+  return sheet(images, captions, {.title = title});
+}
+
+NDArray draw_loss(const std::vector<double>& losses) {
+  Series series{.y = losses};
+  series.x.resize(losses.size());
+  std::iota(series.x.begin(), series.x.end(), 1.0);
+  return plot(std::span(&series, 1),
+              {.title = "Training the digit classifier", .x_label = "step", .y_label = "loss (cross entropy)", .smoothing = 0.9});
+}
+
+void train_digits(TrainOptions options) {
+  check_folders(options);
+  if (options.learning_rate == 0) options.learning_rate = default_learning_rate(options.optimizer);
+  Source source = load_digits(options);
+  Digits& test = source.digits.test;
+  if (options.test_images > 0) test = {first_of(test.images, options.test_images), first_of(test.labels, options.test_images)};
+  const std::string optimizer = options.optimizer == Optimizer::adam ? "adam" : "sgd";
+  const bool compiled = resolve(options.backend) == Backend::cpu;
+  std::printf("%lld steps of %lld images, %s with learning rate %g, seed %llu, %s\n", static_cast<long long>(options.steps),
+              static_cast<long long>(options.batch), optimizer.c_str(), options.learning_rate, static_cast<unsigned long long>(options.seed),
+              compiled ? "compiled for the CPU" : "evaluated by the reference, which is slow");
+  std::fflush(stdout);
+
+  DigitsModel model({options.optimizer, options.learning_rate, options.seed, options.backend});
+  stop_on_interrupt();
+  Progress progress(options.steps, ::isatty(STDOUT_FILENO));
+  const auto losses = train(model, source.digits.train, {options.steps, options.batch, options.seed, [&](std::int64_t step, double loss) {
+                                                           char note[40];
+                                                           std::snprintf(note, sizeof note, "loss %.4f", loss);
+                                                           progress.update(step, note);
+                                                           return !interrupted;
+                                                         }});
+  progress.finish();
+  const double seconds = progress.seconds();
+  const bool stopped = std::ssize(losses) < options.steps;
+  if (stopped) std::printf("stopped after step %zu\n", losses.size());
+  std::printf("trained in %.1f s\n", seconds);
+
+  const Evaluation evaluation = evaluate(model, test);
+  std::printf("accuracy on %s test images%s: %.2f %%\n", with_thousands(test.count()).c_str(), source.real ? "" : " (drawn)",
+              100 * evaluation.accuracy());
+
+  if (!options.weights.empty()) model.save(options.weights);
+  if (!options.plot.empty()) io::save_png(options.plot, draw_loss(losses));
+  if (!options.sheet.empty()) io::save_png(options.sheet, draw_sheet(test, evaluation));
+  if (!options.json.empty()) {
+    const nlohmann::ordered_json record = {{"data", source.real ? "mnist" : "drawn"},
+                                           {"optimizer", optimizer},
+                                           {"learning_rate", options.learning_rate},
+                                           {"batch", options.batch},
+                                           {"seed", options.seed},
+                                           {"backend", compiled ? "cpu" : "reference"},
+                                           {"steps", losses.size()},
+                                           {"interrupted", stopped},
+                                           {"test_images", test.count()},
+                                           {"test_accuracy", evaluation.accuracy()},
+                                           {"seconds", seconds},
+                                           {"steps_per_second", progress.steps_per_second()},
+                                           {"losses", losses}};
+    io::save_file(options.json, record.dump(1) + "\n");
+  }
+  for (const std::string& path : {options.weights, options.plot, options.sheet, options.json})
+    if (!path.empty()) std::printf("wrote %s\n", path.c_str());
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& weft) {
+  const auto o = std::make_shared<TrainOptions>();
+  CLI::App* train = weft.add_subcommand("train", "Train a network");
+  need_subcommand(*train);
+  CLI::App* digits = train->add_subcommand("digits", "Train the classifier of handwritten digits and measure it on test images");
+  digits->add_option("--data", o->data, "Folder with MNIST's four files; if not given $WEFT_DATA_DIR, the user's cache, or drawn digits")
+      ->type_name("DIR");
+  digits->add_option("--steps", o->steps, "Steps of training")->check(quietly(CLI::Range(1, 1000000)))->capture_default_str()->type_name("N");
+  digits->add_option("--batch", o->batch, "Images in a step")->check(quietly(CLI::Range(1, 10000)))->capture_default_str()->type_name("N");
+  digits->add_option("--lr", o->learning_rate, "Learning rate; if not given what suits the optimizer")->check(positive_and_finite)->type_name("RATE");
+  const std::map<std::string, Optimizer> optimizers = {{"sgd", Optimizer::sgd}, {"adam", Optimizer::adam}};
+  digits->add_option("--optimizer", o->optimizer, "adam, or sgd with momentum 0.9; adam if not given")
+      ->transform(quietly(CLI::Transformer(optimizers)))
+      ->type_name("NAME");
+  digits->add_option("--seed", o->seed, "Of the first weights and the order of images")->capture_default_str()->type_name("N");
+  digits->add_option("--test-images", o->test_images, "Test on the first N images only")->check(quietly(CLI::Range(1, 10000000)))->type_name("N");
+  digits->add_option("--weights", o->weights, "Save the weights")->type_name("OUT.safetensors");
+  digits->add_option("--plot", o->plot, "Draw the loss")->type_name("OUT.png");
+  digits->add_option("--sheet", o->sheet, "Draw test digits and what they were taken for")->type_name("OUT.png");
+  digits->add_option("--json", o->json, "Record losses, accuracy and time")->type_name("OUT.json");
+  add_backend_option(*digits, o->backend);
+  digits->callback([o] { train_digits(*o); });
+}
+
+}  // namespace weft::apps

@@ -79,9 +79,10 @@ class Operand {
   Operand(Tensor tensor, std::source_location where = std::source_location::current()) : tensor_(tensor), where_(where) {}
   template <class T>
   requires std::is_arithmetic_v<T> Operand(T value, std::source_location where = std::source_location::current())
-      : scalar_(widened(value)), where_(where) {}
+      : scalar_(widened(value)), is_scalar_(true), where_(where) {}
 
-  bool is_scalar() const { return !tensor_; }
+  /// Made from a number. An operand made from an empty Tensor is neither tensor nor number; operations refuse it.
+  bool is_scalar() const { return is_scalar_; }
   Tensor tensor() const { return tensor_; }
   Scalar scalar() const { return scalar_; }
   std::source_location where() const { return where_; }
@@ -95,6 +96,7 @@ class Operand {
   }
   Tensor tensor_;
   Scalar scalar_ = false;
+  bool is_scalar_ = false;
   std::source_location where_;
 };
 

@@ -111,6 +111,8 @@ GraphState& graph_of(std::string_view op, std::span<const Operand> operands) {
   GraphState* graph = nullptr;
   const Operand* first = nullptr;
   for (const auto& o : operands) {
+    if (!o.tensor() && !o.is_scalar())
+      fail_graph(std::string(op) + ": operand " + std::to_string(&o - operands.data()) + " is an empty tensor", ir::Location::of(o.where()));
     if (!o.tensor()) continue;
     if (!graph) graph = o.tensor().graph(), first = &o;
     else if (graph != o.tensor().graph())
@@ -118,7 +120,7 @@ GraphState& graph_of(std::string_view op, std::span<const Operand> operands) {
                  ir::Location::of(o.where()));
   }
   if (!graph)
-    fail_graph(std::string(op) + ": no operand is a tensor (an empty weft::Tensor, or numbers only)",
+    fail_graph(std::string(op) + ": no operand is a tensor, which would tell the graph",
                operands.empty() ? ir::Location{} : ir::Location::of(operands[0].where()));
   return *graph;
 }

@@ -128,6 +128,7 @@ Shape resolve_reshape(const TensorType& type, const Shape& shape) {
 }
 
 template <class F> std::string print_number(F value, int digits) {
+  if (value != value) return "nan";  // whatever its sign bit
   char text[64];
   const auto end = digits ? std::to_chars(text, text + sizeof text, value, std::chars_format::general, digits).ptr
                           : std::to_chars(text, text + sizeof text, value).ptr;

@@ -62,6 +62,8 @@ struct OpCase {
   bool unknown_sizes = true, unknown_rank = true;
   /// Whether element i of the results depends on the inputs' broadcast elements i alone, so that any shapes do.
   bool elementwise = false;
+  /// Whether the derivative jumps where operands are equal.
+  bool kinked = false;
 };
 
 /// For messages of the test framework.

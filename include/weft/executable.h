@@ -89,7 +89,7 @@ class Executable {
   /// Feeds in the order of feeds(); gives the targets' values.
   std::vector<NDArray> run(std::span<const TensorData> feeds) const;
   std::vector<NDArray> run(std::initializer_list<TensorData> feeds) const { return run(std::span(feeds.begin(), feeds.size())); }
-  /// Writes the targets' values to the caller's storage, in the order of targets().
+  /// Writes the targets' values to the caller's storage, in the order of targets(). A run that fails leaves it undefined.
   void run(std::span<const TensorData> feeds, std::span<TensorData> results) const;
 
   explicit operator bool() const { return state_ != nullptr; }

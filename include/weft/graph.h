@@ -87,7 +87,8 @@ class Graph {
                 const RunOptions& options = {}) {
     return run(feeds, std::span(targets.begin(), targets.size()), std::span(operations.begin(), operations.size()), options);
   }
-  /// Writes the targets into the caller's storage, whose types must be the targets'; the keys imply the targets.
+  /// Writes the targets into the caller's storage, whose types must be the targets'; the keys imply the targets. A run that fails leaves the
+  /// storage undefined.
   void run(const Feeds& feeds, Results& results, std::span<const Operation> operations = {}, const RunOptions& options = {});
 
   /// Compiles for the given feed types. The executable refers to this graph's variables and must not outlive it.

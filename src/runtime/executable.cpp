@@ -96,6 +96,19 @@ void run_with_updates(const ExecutableState& state, RuntimeState& runtime, RunAr
 
 }  // namespace
 
+namespace {
+
+/// Whether two dense arrays share memory.
+bool overlap(const NDArray& a, const NDArray& b) { return a.data() < b.data() + b.byte_count() && b.data() < a.data() + a.byte_count(); }
+
+/// The caller's storage can be written by kernels when it is dense and nothing that is still to be read lies in it.
+bool is_writable(const NDArray& storage, std::span<const NDArray> feeds, std::span<const NDArray> targets) {
+  auto apart = [&](const NDArray& other) { return !overlap(storage, other); };
+  return storage.is_dense() && std::all_of(feeds.begin(), feeds.end(), apart) && std::all_of(targets.begin(), targets.end(), apart);
+}
+
+}  // namespace
+
 std::vector<NDArray> run_executable(const ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results) {
   check_feeds(state, feeds);
   RuntimeState& runtime = runtime_of(*state.graph);
@@ -104,7 +117,10 @@ std::vector<NDArray> run_executable(const ExecutableState& state, std::span<cons
 
   std::vector<NDArray> feed_arrays, targets;
   for (const auto& f : feeds) feed_arrays.push_back(f.array().dense());
-  for (const auto& type : state.output_types) targets.emplace_back(type);
+  for (std::size_t i = 0; i < state.output_types.size(); ++i) {
+    const bool direct = i < results.size() && is_writable(results[i].array(), feed_arrays, targets);
+    targets.push_back(direct ? results[i].array() : NDArray(state.output_types[i]));
+  }
   RunArrays arrays{feed_arrays, {}, targets, {}, runtime.runs++};
   if (program.updates.empty()) {
     const std::shared_lock lock(runtime.variables_mutex);
@@ -114,8 +130,8 @@ std::vector<NDArray> run_executable(const ExecutableState& state, std::span<cons
   } else {
     run_with_updates(state, runtime, arrays);
   }
-  // The caller's storage is written only now that the run has ended well.
-  for (std::size_t i = 0; i < results.size(); ++i) results[i].array().assign(targets[i]);
+  for (std::size_t i = 0; i < results.size(); ++i)
+    if (results[i].array().data() != targets[i].data()) results[i].array().assign(targets[i]);
   return targets;
 }
 

@@ -50,12 +50,15 @@ void normalise(Kernel& kernel) {
       if (e.kind == ExprKind::load && e.access.address.coefficients[static_cast<std::size_t>(loop)] == 1) return true;
     for (const auto& e : kernel.exprs)
       for (const auto& t : e.access.terms)
-        if (e.kind == ExprKind::load && t.indirect < 0 && t.stride == 1 && t.divisor == 1 && t.position.coefficients[static_cast<std::size_t>(loop)] == 1) return true;
+        if (e.kind == ExprKind::load && t.indirect < 0 && t.stride == 1 && t.divisor == 1 &&
+            t.position.coefficients[static_cast<std::size_t>(loop)] == 1)
+          return true;
     return false;
   };
   const int last_parallel = kernel.parallel - 1, last = kernel.loops() - 1;
   kernel.vector_loop = last_parallel;
-  if (!kernel.reductions.empty() && last >= kernel.parallel && (last_parallel < 0 || (contiguous(last) && !contiguous(last_parallel)))) kernel.vector_loop = last;
+  if (!kernel.reductions.empty() && last >= kernel.parallel && (last_parallel < 0 || (contiguous(last) && !contiguous(last_parallel))))
+    kernel.vector_loop = last;
 }
 
 namespace {
@@ -156,15 +159,16 @@ std::string text_of(const Access& access) {
 
 Structure structure_of(const Kernel& kernel) { return Abstraction(kernel).run(); }
 
-std::string print(const Kernel& kernel, const ir::Graph& graph) {
+std::string print(const Kernel& kernel, const std::function<TensorType(ir::Value)>& type_of) {
   std::string s = "kernel " + kernel.name + "\n  loops";
   for (int d = 0; d < kernel.loops(); ++d)
-    s += " i" + std::to_string(d) + "<" + std::to_string(kernel.extents[static_cast<std::size_t>(d)]) + (kernel.is_sequential(d) ? " sequential" : "") +
-         (d == kernel.vector_loop ? " vector" : "");
+    s += " i" + std::to_string(d) + "<" + std::to_string(kernel.extents[static_cast<std::size_t>(d)]) +
+         (kernel.is_sequential(d) ? " sequential" : "") + (d == kernel.vector_loop ? " vector" : "");
   s += "\n";
   for (std::size_t b = 0; b < kernel.buffers.size(); ++b) {
     const auto v = kernel.buffers[b].value;
-    s += "  b" + std::to_string(b) + (kernel.buffers[b].written ? " out " : " in ") + "%" + std::to_string(v.node) + " " + graph.type(v).str() + "\n";
+    s += "  b" + std::to_string(b) + (kernel.buffers[b].written ? " out " : " in ") +
+         (v.node < 0 ? "temporary " + std::to_string(-1 - v.node) : "%" + std::to_string(v.node)) + " " + type_of(v).str() + "\n";
   }
   for (std::size_t i = 0; i < kernel.exprs.size(); ++i) {
     const auto& e = kernel.exprs[i];
@@ -189,9 +193,11 @@ std::string print(const Kernel& kernel, const ir::Graph& graph) {
   }
   constexpr const char* reduce_names[] = {"sum", "prod", "max", "min", "fmax", "fmin", "all", "any", "arg_max", "arg_min"};
   for (std::size_t r = 0; r < kernel.reductions.size(); ++r)
-    s += "  r" + std::to_string(r) + " = " + reduce_names[static_cast<int>(kernel.reductions[r].op)] + " e" + std::to_string(kernel.reductions[r].value) + "\n";
+    s += "  r" + std::to_string(r) + " = " + reduce_names[static_cast<int>(kernel.reductions[r].op)] + " e" +
+         std::to_string(kernel.reductions[r].value) + "\n";
   constexpr const char* combine_names[] = {"=", "+=", "-=", "*=", "/=", "min=", "max="};
-  for (const auto& store : kernel.stores) s += "  " + text_of(store.access) + " " + combine_names[static_cast<int>(store.combine)] + " e" + std::to_string(store.value) + "\n";
+  for (const auto& store : kernel.stores)
+    s += "  " + text_of(store.access) + " " + combine_names[static_cast<int>(store.combine)] + " e" + std::to_string(store.value) + "\n";
   return s;
 }
 

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -138,6 +139,6 @@ struct Structure {
 Structure structure_of(const Kernel& kernel);
 
 /// The kernel as text, for dumps.
-std::string print(const Kernel& kernel, const ir::Graph& graph);
+std::string print(const Kernel& kernel, const std::function<TensorType(ir::Value)>& type_of);
 
 }  // namespace weft::kernel

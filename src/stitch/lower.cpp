@@ -13,7 +13,7 @@ namespace {
 
 /// Reductions of at least this many elements to few results are split, so that all cores take part. The split depends on
 /// the sizes alone, never on the number of threads: the same sizes always give the same bits.
-constexpr std::int64_t split_from = 8192, elements_per_part = 2048, most_parts = 64, results_without_split = 512;
+constexpr std::int64_t split_from = 4096, elements_per_part = 2048, most_parts = 64, results_without_split = 512;
 
 /// Drops expressions and buffers that nothing uses.
 void compact(Kernel& kernel) {

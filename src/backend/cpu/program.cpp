@@ -143,7 +143,7 @@ class CpuProgram : public CompiledProgram {
     std::string text = "== kernels\n";
     std::size_t library = 0;
     for (const auto& step : schedule_.steps) {
-      if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) text += kernel::print(k->kernel, program_.graph);
+      if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) text += kernel::print(k->kernel, [&](ir::Value v) { return type_of(v); });
       else {
         const auto& call = library_calls_[library++];
         text += "library %" + std::to_string(call.node) + " " + ir::describe(program_.graph[call.node]) + ": " + call.call->describe() + "\n";

@@ -70,6 +70,15 @@ const std::vector<Way>& ways() {
   return list;
 }
 
+const std::vector<Way>& usual_ways() {
+  static const auto list = [] {
+    std::vector<Way> usual;
+    std::ranges::copy_if(ways(), std::back_inserter(usual), [](const Way& w) { return w.options == RunOptions{.backend = w.options.backend}; });
+    return usual;
+  }();
+  return list;
+}
+
 NDArray scattered(const NDArray& dense) {
   const int rank = dense.rank();
   std::vector<int> backwards(static_cast<std::size_t>(rank));

@@ -44,6 +44,8 @@ struct Way {
 inline constexpr RunOptions reference_run{.backend = Backend::reference};
 /// Every way that this build has, but for `reference_run`, with which they are compared.
 const std::vector<Way>& ways();
+/// Those that differ in the generated code for a type or shape: one a backend.
+const std::vector<Way>& usual_ways();
 bool has_cpu_backend();
 
 /// The same elements, laid out with gaps, reversed and with the innermost dimension first.

@@ -2,8 +2,11 @@
 #include "apps/commands.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
+
+#include <unistd.h>
 
 namespace {
 
@@ -14,9 +17,19 @@ int fail(int status, std::string message) {
   return status;
 }
 
+/// Has OpenMP's threads sleep rather than spin while they wait for each other. Spinning helps only on a machine that does
+/// nothing else; where another program wanted the cores too it made training eight times slower. The runtime reads the
+/// variable before main, so the program has to start anew.
+void wait_without_spinning(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
+  ::setenv("OMP_WAIT_POLICY", "passive", 1);
+  ::execv("/proc/self/exe", argv);  // returns only when it isn't possible, which is no reason not to go on
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  wait_without_spinning(argv);
   CLI::App weft("Tensor graphs, differentiated, stitched into few kernels, and run.", "weft");
   weft.set_version_flag("--version", "weft " WEFT_VERSION);
   weft::apps::need_subcommand(weft);

@@ -259,5 +259,15 @@ TEST_F(RealMnist, IsDownloadedFromTheFirstMirrorThatHasIt) {
   EXPECT_EQ(server.requests(), 8) << "what is there is not fetched again";
 }
 
+TEST_F(RealMnist, IsLearntInSixtySteps) {
+  const Folder folder;
+  const auto trained = weft(folder, "train digits --steps 60 --data '" + mnist_.string() + "' --json '" + (folder / "r.json").string() + "'");
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const auto record = nlohmann::json::parse(text_of(folder / "r.json"));
+  EXPECT_EQ(record.at("test_images"), 10000);
+  // 90 to 93 % for the first seeds.
+  EXPECT_GT(record.at("test_accuracy").get<double>(), 0.88);
+}
+
 }  // namespace
 }  // namespace weft::apps

@@ -22,7 +22,7 @@ Tensor convolve_and_pool(Graph& graph, Tensor x, Initializer weights, const std:
 
 }  // namespace
 
-double default_learning_rate(Optimizer optimizer) { return optimizer == Optimizer::adam ? 1e-3 : 0.05; }
+double default_learning_rate(Optimizer optimizer) { return optimizer == Optimizer::adam ? 5e-4 : 0.03; }
 
 DigitsModel::DigitsModel(const DigitsModelOptions& options) : run_options_{.backend = options.backend} {
   Graph& g = graph_;

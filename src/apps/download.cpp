@@ -114,7 +114,7 @@ bool is_there(const MnistFile& file, const fs::path& path) {
 std::vector<std::byte> fetch(const std::string& url) {
   const Scratch content("download"), complaint("complaint");
   const auto status = run_program({"curl", "--fail", "--silent", "--show-error", "--location", "--proto-redir", "=http,https", "--connect-timeout",
-                                   "20", "--retry", "2", "--max-filesize", std::to_string(largest), "--", url},
+                                   "8", "--retry", "1", "--max-filesize", std::to_string(largest), "--", url},
                                   content.fd(), complaint.fd());
   if (!status) throw RunError("download: the program curl is needed and can't be started: is it installed?");
   if (*status != 0) {

@@ -92,13 +92,13 @@ Source load_digits(const TrainOptions& options) {
 
 NDArray first_of(const NDArray& array, std::int64_t count) { return array.slice(0, 0, std::min(count, array.shape()[0])); }
 
-/// The first images of the test set, then the first of those that were misread.
+/// The first images of the test set, then the first of the others that were misread.
 NDArray draw_sheet(const Digits& test, const Evaluation& evaluation) {
   constexpr std::size_t shown = 50, mistakes = 20;
   const auto labels = std::as_const(test.labels).elements<std::uint8_t>();
   std::vector<std::size_t> chosen(std::min(shown, labels.size()));
   std::iota(chosen.begin(), chosen.end(), std::size_t{0});
-  for (std::size_t i = 0; i < labels.size() && chosen.size() < shown + mistakes; ++i)
+  for (std::size_t i = chosen.size(); i < labels.size() && chosen.size() < shown + mistakes; ++i)
     if (evaluation.predictions[i] != labels[i]) chosen.push_back(i);
 
   NDArray images(u8, {std::ssize(chosen), 28, 28});

@@ -85,6 +85,18 @@ std::vector<OpCase> pooling_cases() {
       pooling("l2_pool1d", floats(), root, {{{2, 13, 3}}}, [](const Tensors& x) { return l2_pool1d(x[0], {3}); }),
       pooling("l2_pool2d", floats(), root, images, [=](const Tensors& x) { return l2_pool2d(x[0], {2}, same); }),
       pooling("l2_pool3d", floats(), root, {{{1, 4, 3, 5, 2}}}, [](const Tensors& x) { return l2_pool3d(x[0], {2}); }),
+      pooling("max_pool_gradient", reals(), {.ulp = 1, .scale = 4 * 4}, {{{3, 5, 3}, {3, 7, 4}}},
+              [](const Tensors& x) {
+                return max_pool_gradient(x[0], x[1], {1, 3, 2}, PoolOptions{.strides = {1}});
+              }),
+      pooling("average_pool_gradient", floats(), {.ulp = 4, .scale = 4 * 4}, {{{3, 5, 3}, {3, 7, 4}}},
+              [](const Tensors& x) {
+                return average_pool_gradient(x[0], x[1], {1, 3, 2}, {.strides = {1}});
+              }),
+      pooling("l2_pool_gradient", floats(), {.ulp = 9, .scale = 4 * 4}, {{{3, 5, 3}, {3, 7, 4}}},
+              [](const Tensors& x) {
+                return l2_pool_gradient(x[0], x[1], {1, 3, 2}, {.strides = {1}});
+              }),
       pooling("max_pool2d_gradient", reals(), {.ulp = 1, .scale = 4 * 4}, {{{2, 4, 6, 3}, {2, 5, 7, 3}}},
               [](const Tensors& x) { return max_pool2d_gradient(x[0], x[1], {2}, PoolOptions{.strides = {1}}); }),
       pooling("average_pool2d_gradient", floats(), {.ulp = 4, .scale = 4 * 4}, {{{2, 4, 6, 3}, {2, 5, 7, 3}}},
@@ -98,6 +110,12 @@ std::vector<OpCase> pooling_cases() {
     return Tensors{local.values, local.indices, global.values, global.indices};
   };
   cases.push_back(indexed);
+  OpCase every_dimension = pooling("max_pool_with_indices", reals(), {}, {{{3, 7, 4}}}, nullptr);
+  every_dimension.build = [](Graph&, const Tensors& x) {
+    const PoolIndices r = max_pool_with_indices(x[0], {1, 3, 2}, {}, {.global = true, .dimensions = 2});
+    return Tensors{r.values, r.indices};
+  };
+  cases.push_back(every_dimension);
   OpCase from_indices = pooling("max_pool2d_gradient_from_indices", reals(), {.ulp = 1, .scale = 4 * 4}, {{{2, 2, 3, 3}, {2, 5, 7, 3}}}, nullptr);
   from_indices.build = [](Graph&, const Tensors& x) {
     return Tensors{max_pool2d_gradient(x[0], max_pool2d_with_indices(x[1], {2}).indices, x[1], {2})};

@@ -149,7 +149,8 @@ std::vector<OpCase> optimizer_cases() {
   OpCase descent = composed("stochastic_gradient_descent", {{values}, {values}}, {{s, s}, {{}, {}}, {{0}, {0}}}, rounded,
                             [](const Tensors& x) { return stochastic_gradient_descent(0.1, x[0], x[1]); });
   descent.dtypes.push_back(c64);
-  return {descent, step, clipped, bounded};
+  OpCase norm = composed("global_norm", {{values}, {values}}, {{s, {31}}, {{2}, {}}}, rounded, [](const Tensors& x) { return global_norm(x); });
+  return {descent, step, norm, clipped, bounded};
 }
 
 }  // namespace weft

@@ -82,6 +82,7 @@ std::vector<OpCase> unary_cases() {
       unary("erf", erf, real(-4, 4), floats(), 4),
       unary("sigmoid", sigmoid, real(-10, 10), floats(), 4),
       unary("relu", relu, anything().avoiding({0}), reals()),
+      flat("stop_gradient", stop_gradient, anything(), all_types()),
       flat("is_nan", is_nan, anything(), all_types()),
       flat("is_inf", is_inf, anything(), all_types()),
       flat("is_finite", is_finite, anything(), all_types()),

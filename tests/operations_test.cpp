@@ -2,13 +2,19 @@
 // its derivatives against finite differences.
 #include "operation.h"
 
-#include <weft/elementwise.h>
-#include <weft/error.h>
+#include <weft/weft.h>
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <set>
+#include <sstream>
 
 namespace weft {
 namespace {
@@ -260,6 +266,71 @@ TEST(Cast, PassesDerivativesOnInTheOperandsType) {
   const auto d = g.gradients(y, {x});
   const auto r = g.run({{x, NDArray::of<double>({3}, {1, 2, 3})}, {w, NDArray::of<float>({3}, {4, 5, 6})}}, {d[0], y});
   EXPECT_EQ(r[0].str(), "f64[3] [4, 5, 6]");
+}
+
+/// Variables after three steps.
+using Train = std::vector<Operation> (*)(Graph&, std::span<const Tensor> variables, std::span<const Tensor> gradients);
+
+std::vector<NDArray> trained(Train train, const RunOptions& options) {
+  Graph g;
+  const Tensor x = g.placeholder({dynamic, 3}), w = g.variable(init::normal({3, 5}, 0, 1, 1)), b = g.variable(init::zeros({5}));
+  const Tensor loss = mean(square(tanh(matmul(x, w) + b) - 0.5f));
+  const std::vector<Tensor> variables{w, b};
+  const auto updates = train(g, variables, g.gradients(loss, variables));
+  for (std::uint64_t step = 0; step < 3; ++step) g.run({{x, sample(real(-1, 1), f32, {7, 3}, step)}}, {loss}, updates, options);
+  std::vector<NDArray> values;
+  for (const auto& v : g.variables()) values.push_back(g.value(v));
+  return values;
+}
+
+TEST(Optimizers, TrainTheSameEverywhere) {
+  const std::pair<const char*, Train> optimizers[] = {
+      {"sgd", [](Graph&, auto v, auto d) { return sgd(v, d, 0.1, {.momentum = 0.9, .nesterov = true, .weight_decay = 0.01}); }},
+      {"adam", [](Graph&, auto v, auto d) { return adam(v, d, 0.01, {.amsgrad = true}); }},
+      {"adamw", [](Graph&, auto v, auto d) { return adamw(v, d, 0.01); }},
+      {"clipped", [](Graph&, auto v, auto d) { return sgd(v, clip_by_global_norm(d, 0.1), 0.1); }},
+      {"statistics",
+       [](Graph& g, auto v, auto) {
+         const Tensor mean = g.variable(init::zeros({5})), variance = g.variable(init::constant({5}, 1));
+         return update_running_statistics(mean, variance, batch_norm(v[0]));
+       }},
+  };
+  for (const auto& [name, train] : optimizers) {
+    SCOPED_TRACE(name);
+    const auto expected = trained(train, reference_run);
+    // Of each of three steps the update is below 0.1, and some dozen roundings of values below 4 go into it.
+    for (const auto& way : ways()) expect_agreement(expected, trained(train, way.options), {.ulp = 16, .scale = 64});
+  }
+}
+
+std::string text_of(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(Descriptions, CoverEveryPublicOperation) {
+  const std::filesystem::path source = WEFT_SOURCE_DIR, tests = source / "tests";
+  std::string described = text_of(tests / "operations_test.cpp");
+  for (const auto& entry : std::filesystem::directory_iterator(tests))
+    if (entry.path().filename().string().starts_with("descriptions_")) described += text_of(entry.path());
+  std::ranges::replace_if(
+      described, [](unsigned char c) { return !std::isalnum(c) && c != '_'; }, ' ');
+  std::istringstream split(described);
+  const std::set<std::string> words{std::istream_iterator<std::string>(split), {}};
+
+  const std::regex declaration(
+      "^(?:inline )?(?:Tensor|std::vector<(?:Tensor|Operation)>|RandomResult|PoolIndices|BatchNorm|AdamStep) ([a-z]\\w*)\\(.*");
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(source / "include/weft")) {
+    std::istringstream header(text_of(entry.path()));
+    for (std::string line; std::getline(header, line);) {
+      std::smatch match;
+      if (!std::regex_match(line, match, declaration)) continue;
+      ++count;
+      EXPECT_TRUE(words.contains(match[1])) << match[1] << " of " << entry.path().filename() << " has no test description";
+    }
+  }
+  EXPECT_GT(count, 200);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Operations, testing::ValuesIn(op_cases()), name_of_case);

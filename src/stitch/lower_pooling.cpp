@@ -12,6 +12,49 @@ namespace {
 /// No place in a window; larger than any that is one.
 constexpr double nowhere = 0x1p62;
 
+/// The gradients of windows that neither overlap nor leave anything out: an element belongs to one place, so nothing is
+/// summed. The loops are over places and, within them, the window.
+void lower_disjoint_gradient(Lowering& l, ir::NodeId id) {
+  const ir::Node& node = l.graph[id];
+  const auto& window = node.attributes.integers("window");
+  const Shape& from = l.graph.type(node.operands[0]).shape;
+  std::vector<std::int64_t> extents;
+  for (int d = 0; d < from.rank(); ++d) {
+    extents.push_back(from[d]);
+    extents.push_back(window[static_cast<std::size_t>(d)]);
+  }
+  const int parallel = static_cast<int>(extents.size());
+  Builder b = l.builder(std::move(extents), parallel);
+  Map places, elements;
+  Affine step = b.number(0);
+  const auto window_strides = dense_strides(Shape(window));
+  for (int d = 0; d < from.rank(); ++d) {
+    const auto i = static_cast<std::size_t>(d);
+    places.push_back(b.loop(2 * d));
+    Affine element = b.loop(2 * d, window[i]);
+    element.coefficients[2 * i + 1] = 1;
+    elements.push_back(std::move(element));
+    step.coefficients[2 * i + 1] = window_strides[i];
+  }
+  int value = b.load(node.operands[0], places);
+  if (node.op->name == "pool_max_gradient") {
+    const int here = b.op("equal", boolean, {b.load(node.operands[1], places), b.cast(b.index(step), i32)});
+    value = b.op("select", node.types[0].dtype, {here, value, b.constant(0, node.types[0].dtype)});
+  }
+  b.store({id, 0}, elements, value);
+  l.finish(b, id);
+}
+
+bool is_disjoint(const ir::Node& node, const Shape& from) {
+  const auto &window = node.attributes.integers("window"), &strides = node.attributes.integers("strides"),
+             &dilations = node.attributes.integers("dilations"), &low = node.attributes.integers("low");
+  for (int d = 0; d < from.rank(); ++d) {
+    const auto i = static_cast<std::size_t>(d);
+    if (window[i] != strides[i] || (window[i] > 1 && dilations[i] != 1) || low[i] != 0 || from[d] * window[i] != node.types[0].shape[d]) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 void lower_pooling(Lowering& l, ir::NodeId id) {
@@ -24,6 +67,7 @@ void lower_pooling(Lowering& l, ir::NodeId id) {
   // A gradient's result has the shape of x; its window looks back to the places that saw an element.
   const bool backward = name == "pool_sum_gradient" || name == "pool_max_gradient";
   const Shape& from = l.graph.type(node.operands[0]).shape;
+  if (backward && is_disjoint(node, from)) return lower_disjoint_gradient(l, id);
 
   std::vector<std::int64_t> extents(result.begin(), result.end());
   extents.insert(extents.end(), window.begin(), window.end());

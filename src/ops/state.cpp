@@ -111,7 +111,8 @@ Tensor Graph::read(Tensor variable, std::source_location where) {
 
 Operation Graph::assign(Tensor variable, Operand value) {
   require_variable("assign", variable, value.where());
-  if (variable.graph() != state_.get()) fail_graph("assign: variable " + variable.name() + " belongs to another graph", ir::Location::of(value.where()));
+  if (variable.graph() != state_.get())
+    fail_graph("assign: variable " + variable.name() + " belongs to another graph", ir::Location::of(value.where()));
   return add_assign(variable, value);
 }
 

@@ -17,19 +17,19 @@ int fail(int status, std::string message) {
   return status;
 }
 
-/// Has OpenMP's threads sleep rather than spin while they wait for each other. Spinning helps only on a machine that does
-/// nothing else; where another program wanted the cores too it made training eight times slower. The runtime reads the
-/// variable before main, so the program has to start anew.
-void wait_without_spinning(char** argv) {
+/// Has OpenMP's threads spin only briefly while they wait for each other, then sleep. Spinning without end (GNU OpenMP's
+/// default) makes training eight times slower as soon as another program wants the cores; not spinning at all costs a
+/// fifth on an idle machine. The runtime reads the variable before main, so the program has to start anew.
+void spin_briefly(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
-  ::setenv("OMP_WAIT_POLICY", "passive", 1);
+  ::setenv("GOMP_SPINCOUNT", "20000", 1);
   ::execv("/proc/self/exe", argv);  // returns only when it isn't possible, which is no reason not to go on
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  wait_without_spinning(argv);
+  spin_briefly(argv);
   CLI::App weft("Tensor graphs, differentiated, stitched into few kernels, and run.", "weft");
   weft.set_version_flag("--version", "weft " WEFT_VERSION);
   weft::apps::need_subcommand(weft);

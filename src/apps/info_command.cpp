@@ -1,7 +1,7 @@
 // weft info
 #include "apps/commands.h"
 
-#include "backend/backend.h"
+#include "compile/backend.h"
 #include "compile/pipeline.h"
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-#include "backend/backend.h"
+#include "compile/backend.h"
 
 #include <weft/error.h>
 

@@ -1,7 +1,7 @@
 // From a graph to something that runs.
 #pragma once
 
-#include "backend/backend.h"
+#include "compile/backend.h"
 #include "compile/program.h"
 
 #include <memory>

@@ -1,6 +1,6 @@
 // Evaluates a program operation by operation in double precision, integers in 128 bits. The truth that other backends
 // are compared with, and what runs where none was built.
-#include "backend/backend.h"
+#include "compile/backend.h"
 #include "graph/primitive.h"
 #include "ops/reference_array.h"
 

@@ -25,7 +25,6 @@ template <> constexpr std::string_view wanted<is_integer> = "an integer";
 template <> constexpr std::string_view wanted<is_integer_or_bool> = "an integer or bool";
 template <> constexpr std::string_view wanted<is_bool> = "bool";
 template <> constexpr std::string_view wanted<is_complex> = "c64";
-template <> constexpr std::string_view wanted<is_floating_or_complex> = "floating point or complex";
 
 template <bool (*accepted)(DType)> void infer_same(Inference& c) {
   c.require(accepted, 0, wanted<accepted>);

@@ -22,7 +22,7 @@ bool keeps_order(const Shape& a, const Shape& b) {
 
 class Stitcher {
  public:
-  Stitcher(const Program& program, bool enabled) : program_(program), graph_(program.graph), enabled_(enabled) {
+  Stitcher(const Program& program, bool enabled) : graph_(program.graph), enabled_(enabled) {
     const auto n = graph_.nodes.size();
     regions_.inlined.resize(n);
     regions_.refusals.resize(n);
@@ -143,7 +143,6 @@ class Stitcher {
     ++weight_[at(root_[at(id)])];
   }
 
-  const Program& program_;
   const ir::Graph& graph_;
   bool enabled_;
   Regions regions_;

@@ -55,8 +55,8 @@ wide integer_power(wide base, wide exponent, wide, DType dtype) {
   if (exponent < 0) return base == 1 ? wide(1) : base == -1 ? (exponent % 2 == 0 ? wide(1) : wide(-1)) : wide(0);
   wide result = 1;
   for (; exponent > 0; exponent >>= 1) {
-    if (exponent & 1) result = reference::wrap(result * base, dtype);
-    base = reference::wrap(base * base, dtype);
+    if (exponent & 1) result = reference::wrap(reference::multiply_add(wide(0), result, base), dtype);
+    base = reference::wrap(reference::multiply_add(wide(0), base, base), dtype);
   }
   return result;
 }
@@ -117,8 +117,7 @@ const Primitive table[] = {
         }),
     row(
         "mul", infer<is_any>,
-        {[](double a, double b, double) { return a * b; },
-         [](wide a, wide b, wide, DType t) { return reference::wrap(a, t) * reference::wrap(b, t); },
+        {[](double a, double b, double) { return a * b; }, [](wide a, wide b, wide, DType) { return reference::multiply_add(wide(0), a, b); },
          [](complex a, complex b, complex) { return a * b; }},
         [](Gradient& g) {
           if (g.wanted(0)) g.set(0, g.cotangent() * g.operand(1));

@@ -122,7 +122,7 @@ struct Sum {
 struct Product {
   template <class T> static T identity(DType) { return T(1); }
   template <class T> static T of(T a, T x, DType dtype) {
-    if constexpr (std::is_same_v<T, wide>) return reference::wrap(a * x, dtype);
+    if constexpr (std::is_same_v<T, wide>) return reference::wrap(reference::multiply_add(T(0), a, x), dtype);
     else return a * x;
   }
 };

@@ -18,19 +18,19 @@ bool needs_64_bits(DType t) { return t == f64 || t == i64 || t == u64; }
 
 class KernelEmitter {
  public:
-  KernelEmitter(const Kernel& kernel, const Structure& structure, const std::string& symbol, int vector_bits, llvm::LLVMContext& context)
+  KernelEmitter(const Kernel& kernel, const Structure& structure, const std::string& symbol, const Target& target, llvm::LLVMContext& context)
       : kernel_(kernel),
         structure_(structure),
         module_(std::make_unique<llvm::Module>(symbol, context)),
         b(context),
-        ops_(b, vector_bits),
-        lanes_(lanes_of(kernel, vector_bits)) {
+        ops_(b, target),
+        lanes_(lanes_of(kernel, target)) {
     auto* pointer = b.getPtrTy();
     auto* type = llvm::FunctionType::get(b.getVoidTy(), {pointer, pointer, pointer, b.getInt64Ty(), b.getInt64Ty(), b.getInt64Ty()}, false);
     function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, symbol, *module_);
     for (unsigned i = 0; i < 3; ++i) function_->addParamAttr(i, llvm::Attribute::NoAlias);
     function_->addFnAttr("no-trapping-math", "true");
-    function_->addFnAttr("prefer-vector-width", std::to_string(vector_bits));
+    function_->addFnAttr("prefer-vector-width", std::to_string(target.vector_bits));
   }
 
   std::unique_ptr<llvm::Module> run() {
@@ -653,7 +653,7 @@ std::vector<const Term*> checked_terms(const Kernel& kernel) {
   return list;
 }
 
-int lanes_of(const Kernel& kernel, int vector_bits) {
+int lanes_of(const Kernel& kernel, const Target& target) {
   if (kernel.vector_loop < 0) return 1;
   std::size_t widest = 1;
   for (const auto& e : kernel.exprs) {
@@ -663,12 +663,12 @@ int lanes_of(const Kernel& kernel, int vector_bits) {
                               : is_floating(t) || t == c64                    ? std::size_t{4}
                                                                               : size_of(t));
   }
-  return std::max(vector_bits / 8 / static_cast<int>(std::max<std::size_t>(widest, 2)), 2);
+  return std::max(target.vector_bits / 8 / static_cast<int>(std::max<std::size_t>(widest, 2)), 2);
 }
 
-std::unique_ptr<llvm::Module> emit(const Kernel& kernel, const Structure& structure, const std::string& symbol, int vector_bits,
+std::unique_ptr<llvm::Module> emit(const Kernel& kernel, const Structure& structure, const std::string& symbol, const Target& target,
                                    llvm::LLVMContext& context) {
-  return KernelEmitter(kernel, structure, symbol, vector_bits, context).run();
+  return KernelEmitter(kernel, structure, symbol, target, context).run();
 }
 
 }  // namespace weft::cpu

@@ -25,11 +25,17 @@ using KernelFunction = void (*)(const std::int64_t* parameters, void* const* buf
 
 std::vector<const kernel::Term*> checked_terms(const kernel::Kernel& kernel);
 
+/// The processor that code is for.
+struct Target {
+  int vector_bits = 128;
+  bool vector_math = false;  ///< libmvec is there
+};
+
 /// Elements that one vector of this kernel holds; 1 when it has no vector loop.
-int lanes_of(const kernel::Kernel& kernel, int vector_bits);
+int lanes_of(const kernel::Kernel& kernel, const Target& target);
 
 /// A module with one function, a KernelFunction named `symbol`.
-std::unique_ptr<llvm::Module> emit(const kernel::Kernel& kernel, const kernel::Structure& structure, const std::string& symbol, int vector_bits,
+std::unique_ptr<llvm::Module> emit(const kernel::Kernel& kernel, const kernel::Structure& structure, const std::string& symbol, const Target& target,
                                    llvm::LLVMContext& context);
 
 /// An element, or a vector of them, in the type that it is computed in: f16 and bf16 in f32, bool as i1. `im` is the
@@ -42,7 +48,7 @@ struct Value {
 /// Emits elementwise operations.
 class OpEmitter {
  public:
-  OpEmitter(llvm::IRBuilder<>& builder, int vector_bits) : b(builder), vector_bits_(vector_bits) {}
+  OpEmitter(llvm::IRBuilder<>& builder, const Target& target) : b(builder), target_(target) {}
 
   /// One operation; `types` are the operands' element types.
   Value emit(std::string_view op, const std::vector<Value>& operands, const std::vector<DType>& types, DType result);
@@ -73,7 +79,7 @@ class OpEmitter {
   llvm::Value* philox(const std::vector<Value>& v, DType result);
   llvm::Value* round_to_odd(llvm::Value* v);
 
-  int vector_bits_;
+  Target target_;
 };
 
 }  // namespace weft::cpu

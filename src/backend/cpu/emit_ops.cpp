@@ -95,7 +95,6 @@ Value OpEmitter::literal(const std::byte* bytes, DType dtype) {
 V OpEmitter::math(std::string_view name, std::vector<V> operands) {
   const int lanes = lanes_in(operands[0]);
   const bool is_double = bits_in(operands[0]) == 64;
-  auto* element = operands[0]->getType()->getScalarType();
   auto call = [&](const std::string& symbol, llvm::ArrayRef<V> arguments) -> V {
     std::vector<llvm::Type*> types;
     for (V a : arguments) types.push_back(a->getType());
@@ -110,8 +109,8 @@ V OpEmitter::math(std::string_view name, std::vector<V> operands) {
   if (lanes == 1) return call(std::string(name) + (is_double ? "" : "f"), operands);
 
   const int element_bits = is_double ? 64 : 32;
-  const bool vector_form = name != "fmod";
-  int width = vector_form ? std::min(lanes, vector_bits_ / element_bits) : 1;
+  const bool vector_form = target_.vector_math && name != "fmod";
+  int width = vector_form ? std::min(lanes, target_.vector_bits / element_bits) : 1;
   auto piece = [&](V v, int from, int count) {
     std::vector<int> mask;
     for (int i = 0; i < count; ++i) mask.push_back(from + i);
@@ -149,7 +148,6 @@ V OpEmitter::math(std::string_view name, std::vector<V> operands) {
     }
     parts = std::move(joined);
   }
-  (void)element;
   return parts[0];
 }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -33,7 +34,7 @@ class Jit {
     return *jit;
   }
 
-  int vector_bits() const { return vector_bits_; }
+  const Target& target() const { return target_; }
 
   KernelFunction find(const std::string& key) {
     const std::lock_guard lock(mutex_);
@@ -44,7 +45,7 @@ class Jit {
   void compile(const kernel::Kernel& kernel, const kernel::Structure& structure) {
     const std::string symbol = "weft_" + sanitised(kernel.name) + "_" + std::to_string(serial_++);
     auto context = std::make_unique<llvm::LLVMContext>();
-    auto module = emit(kernel, structure, symbol, vector_bits_, *context);
+    auto module = emit(kernel, structure, symbol, target_, *context);
     module->setDataLayout(jit_->getDataLayout());
     module->setTargetTriple(jit_->getTargetTriple().str());
     for (auto& f : *module) {
@@ -73,7 +74,9 @@ class Jit {
     cpu_ = builder.getCPU();
     features_ = builder.getFeatures().getString();
     const auto has = [&](const char* feature) { return features_.find(std::string("+") + feature) != std::string::npos; };
-    vector_bits_ = has("avx512f") && has("avx512vl") && has("avx512dq") && has("avx512bw") ? 512 : has("avx2") ? 256 : 128;
+    target_.vector_bits = has("avx512f") && has("avx512vl") && has("avx512dq") && has("avx512bw") ? 512 : has("avx2") ? 256 : 128;
+    // Narrower vectors on request, so that what other processors run can be tested on this one.
+    if (const char* wish = std::getenv("WEFT_VECTOR_BITS")) target_.vector_bits = std::clamp(std::atoi(wish), 128, target_.vector_bits) & ~127;
     // A target machine of its own for each compilation, since several threads compile at once.
     auto concurrent = [](llvm::orc::JITTargetMachineBuilder machine) -> llvm::Expected<std::unique_ptr<llvm::orc::IRCompileLayer::IRCompiler>> {
       return std::make_unique<llvm::orc::ConcurrentIRCompiler>(std::move(machine));
@@ -83,10 +86,12 @@ class Jit {
     auto& library = jit_->getMainJITDylib();
     library.addGenerator(
         checked(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(jit_->getDataLayout().getGlobalPrefix()), "finding functions"));
-    // Vector forms of the C library's functions; its own file on Linux.
-    if (dlopen("libmvec.so.1", RTLD_NOW | RTLD_GLOBAL)) {
-      auto vectors = llvm::orc::DynamicLibrarySearchGenerator::Load("libmvec.so.1", jit_->getDataLayout().getGlobalPrefix());
-      library.addGenerator(checked(std::move(vectors), "finding vector functions"));
+    // Vector forms of the C library's functions, which older ones lack in part; their names are those of x86.
+    if (auto* vectors = dlopen("libmvec.so.1", RTLD_NOW | RTLD_GLOBAL);
+        vectors && dlsym(vectors, "_ZGVbN4v_erff") && !std::getenv("WEFT_NO_VECTOR_MATH")) {
+      target_.vector_math = true;
+      auto generator = llvm::orc::DynamicLibrarySearchGenerator::Load("libmvec.so.1", jit_->getDataLayout().getGlobalPrefix());
+      library.addGenerator(checked(std::move(generator), "finding vector functions"));
     }
   }
 
@@ -120,7 +125,7 @@ class Jit {
 
   std::unique_ptr<llvm::orc::LLJIT> jit_;
   std::string cpu_, features_;
-  int vector_bits_ = 128;
+  Target target_;
   std::mutex mutex_;
   std::map<std::string, KernelFunction> code_;
   std::atomic<std::size_t> serial_ = 0, compiled_ = 0;
@@ -161,7 +166,7 @@ std::vector<KernelCode> compile_kernels(std::span<const kernel::Kernel* const> k
   for (std::size_t i = 0; i < kernels.size(); ++i) {
     codes[i].function = jit.find(structures[i].key);
     codes[i].parameters = std::move(structures[i].parameters);
-    codes[i].lanes = lanes_of(*kernels[i], jit.vector_bits());
+    codes[i].lanes = lanes_of(*kernels[i], jit.target());
   }
   return codes;
 }
@@ -170,7 +175,7 @@ std::size_t kernels_compiled() { return Jit::instance().compiled(); }
 
 std::string llvm_ir(const kernel::Kernel& kernel) {
   llvm::LLVMContext context;
-  const auto module = emit(kernel, kernel::structure_of(kernel), "kernel", Jit::instance().vector_bits(), context);
+  const auto module = emit(kernel, kernel::structure_of(kernel), "kernel", Jit::instance().target(), context);
   std::string text;
   llvm::raw_string_ostream out(text);
   module->print(out, nullptr);

@@ -12,6 +12,8 @@
 #include <numbers>
 #include <vector>
 
+#include "evaluated.h"
+
 namespace weft {
 namespace {
 
@@ -204,16 +206,6 @@ TEST(Activation, StopGradientIsAConstantToDerivatives) {
   const auto result = g.run({{x, NDArray::of<float>({2}, {3, 4})}}, {y, g.gradients(y, {x})[0]});
   EXPECT_EQ(result[0].elements<float>()[1], 16);
   EXPECT_EQ(result[1].elements<float>()[1], 4);
-}
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const GraphError& e) {
-    const std::string text = e.what();
-    return text.substr(0, text.rfind(" (at "));
-  }
-  return "no error";
 }
 
 TEST(Activation, IntegersAndAbsentAxesAreRefused) {

@@ -32,6 +32,17 @@ struct FedGraph {
   std::string value(Tensor t) { return g.run(feeds, {t})[0].str(); }
 };
 
+/// What the GraphError that f throws says, without the place in the program; "no error" if it throws none.
+template <class F> std::string error_of(F&& f) {
+  try {
+    f();
+  } catch (const GraphError& e) {
+    const std::string text = e.what();
+    return text.substr(0, text.rfind(" (at "));
+  }
+  return "no error";
+}
+
 /// Expects an error of type E whose text has `part`.
 template <class E, class F> void expect_error(F&& f, const std::string& part) {
   try {

@@ -11,6 +11,8 @@
 #include <numeric>
 #include <vector>
 
+#include "evaluated.h"
+
 namespace weft {
 namespace {
 
@@ -162,16 +164,6 @@ TEST(Loss, LabelsMayBeANumber) {
   Graph g;
   const Tensor x = g.placeholder({2}, f32), real = binary_cross_entropy_with_logits(x, 1);
   EXPECT_FLOAT_EQ(g.run({{x, NDArray(f32, {2})}}, {real})[real].item(), std::log(2.0));
-}
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const GraphError& e) {
-    const std::string text = e.what();
-    return text.substr(0, text.rfind(" (at "));
-  }
-  return "no error";
 }
 
 TEST(Loss, LabelsThatDoNotFitAreRefused) {

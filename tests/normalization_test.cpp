@@ -12,6 +12,8 @@
 #include <random>
 #include <vector>
 
+#include "evaluated.h"
+
 namespace weft {
 namespace {
 
@@ -197,16 +199,6 @@ TEST(Normalization, SixteenBitStatisticsAreTakenIn32Bits) {
   ASSERT_EQ(y.dtype(), f16);
   const auto result = g.run({{x, NDArray::of<double>({4}, {-1000, 1000, -1000, 1000}).cast(f16)}}, {cast(y, f64)});
   EXPECT_EQ(result[0].elements<double>()[1], 1) << "1000^2 is no f16";
-}
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const GraphError& e) {
-    const std::string text = e.what();
-    return text.substr(0, text.rfind(" (at "));
-  }
-  return "no error";
 }
 
 TEST(Normalization, WhatDoesNotFitIsRefused) {

@@ -13,6 +13,8 @@
 #include <functional>
 #include <vector>
 
+#include "evaluated.h"
+
 namespace weft {
 namespace {
 
@@ -189,16 +191,6 @@ TEST(Optimizer, ClippingKeepsDirectionsAndTypes) {
   EXPECT_EQ(r[4].item(), -1);
   r = g.run({{a, NDArray(f32, {2})}, {b, NDArray(f16, {1})}}, {clipped[0]});
   EXPECT_EQ(r[0].elements<float>()[0], 0) << "nothing to clip, no division of 0 by 0";
-}
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const GraphError& e) {
-    const std::string text = e.what();
-    return text.substr(0, text.rfind(" (at "));
-  }
-  return "no error";
 }
 
 TEST(Optimizer, WhatDoesNotFitIsRefused) {

@@ -1,5 +1,7 @@
 #include "stitch/builder.h"
 
+#include "ops/reference_array.h"
+
 #include <weft/error.h>
 
 #include <algorithm>
@@ -7,15 +9,7 @@
 
 namespace weft::kernel {
 
-std::vector<std::int64_t> dense_strides(const Shape& shape) {
-  std::vector<std::int64_t> strides(static_cast<std::size_t>(shape.rank()));
-  std::int64_t stride = 1;
-  for (int d = shape.rank() - 1; d >= 0; --d) {
-    strides[static_cast<std::size_t>(d)] = stride;
-    stride *= shape[d];
-  }
-  return strides;
-}
+std::vector<std::int64_t> dense_strides(const Shape& shape) { return reference::strides_of(shape); }
 
 namespace {
 

@@ -1,8 +1,8 @@
 // Runs a program on the CPU: generated kernels and library calls in order, over one arena.
-#include "compile/backend.h"
 #include "backend/cpu/emit.h"
 #include "backend/cpu/jit.h"
 #include "backend/cpu/library_call.h"
+#include "compile/backend.h"
 #include "plan/plan.h"
 #include "stitch/lower.h"
 

@@ -71,25 +71,20 @@ wide shifted(wide a, wide count, DType dtype, bool left) {
 double propagating(double a, double b, bool less) { return std::isnan(a) ? a : std::isnan(b) ? b : less ? std::fmin(a, b) : std::fmax(a, b); }
 
 /// Where both are equal each operand gets half, so that the derivative of max(x, x) is that of x.
-template <bool minimum> void extremum_gradient(Gradient& g) {
+template <bool minimum, bool skips_nan> void extremum_gradient(Gradient& g) {
   const Tensor a = g.operand(0), b = g.operand(1), dy = g.cotangent();
   const Tensor half = select(equal(a, b), dy * 0.5, 0.0);
-  if (g.wanted(0)) g.set(0, select(minimum ? a < b : a > b, dy, half));
-  if (g.wanted(1)) g.set(1, select(minimum ? b < a : b > a, dy, half));
+  auto chosen = [](Tensor x, Tensor other) {
+    const Tensor beats = minimum ? x < other : x > other;
+    return skips_nan ? logical_or(beats, is_nan(other)) : beats;
+  };
+  if (g.wanted(0)) g.set(0, select(chosen(a, b), dy, half));
+  if (g.wanted(1)) g.set(1, select(chosen(b, a), dy, half));
 }
 
 constexpr Primitive row(std::string_view name, void (*infer)(Inference&), ScalarFunctions scalar, void (*gradient)(Gradient&),
                         bool commutative = false) {
-  return {.name = name,
-          .min_operands = 2,
-          .max_operands = 2,
-          .kind = Kind::elementwise,
-          .infer = infer,
-          .gradient = gradient,
-          .evaluate = evaluate_elementwise,
-          .expand = nullptr,
-          .scalar = scalar,
-          .commutative = commutative};
+  return elementwise_row(name, 2, infer, scalar, gradient, commutative);
 }
 
 #define WEFT_COMPARISON(name, accepted, op, comm)                                                                                                  \
@@ -147,30 +142,16 @@ const Primitive table[] = {
         }),
     row("min", infer<is_real>,
         {[](double a, double b, double) { return propagating(a, b, true); }, [](wide a, wide b, wide, DType) { return a < b ? a : b; }, nullptr},
-        extremum_gradient<true>, true),
+        extremum_gradient<true, false>, true),
     row("max", infer<is_real>,
         {[](double a, double b, double) { return propagating(a, b, false); }, [](wide a, wide b, wide, DType) { return a > b ? a : b; }, nullptr},
-        extremum_gradient<false>, true),
-    row(
-        "fmin", infer<is_real>,
+        extremum_gradient<false, false>, true),
+    row("fmin", infer<is_real>,
         {[](double a, double b, double) { return std::fmin(a, b); }, [](wide a, wide b, wide, DType) { return a < b ? a : b; }, nullptr},
-        [](Gradient& g) {
-          const Tensor a = g.operand(0), b = g.operand(1), dy = g.cotangent();
-          const Tensor half = select(equal(a, b), dy * 0.5, 0.0);
-          if (g.wanted(0)) g.set(0, select(logical_or(a < b, is_nan(b)), dy, half));
-          if (g.wanted(1)) g.set(1, select(logical_or(b < a, is_nan(a)), dy, half));
-        },
-        true),
-    row(
-        "fmax", infer<is_real>,
+        extremum_gradient<true, true>, true),
+    row("fmax", infer<is_real>,
         {[](double a, double b, double) { return std::fmax(a, b); }, [](wide a, wide b, wide, DType) { return a > b ? a : b; }, nullptr},
-        [](Gradient& g) {
-          const Tensor a = g.operand(0), b = g.operand(1), dy = g.cotangent();
-          const Tensor half = select(equal(a, b), dy * 0.5, 0.0);
-          if (g.wanted(0)) g.set(0, select(logical_or(a > b, is_nan(b)), dy, half));
-          if (g.wanted(1)) g.set(1, select(logical_or(b > a, is_nan(a)), dy, half));
-        },
-        true),
+        extremum_gradient<false, true>, true),
     row("atan2", infer<is_floating>, {[](double a, double b, double) { return std::atan2(a, b); }, nullptr, nullptr},
         [](Gradient& g) {
           const Tensor y = g.operand(0), x = g.operand(1), scaled = g.cotangent() / (square(x) + square(y));

@@ -17,4 +17,19 @@ constexpr bool is_integer_or_bool(DType t) { return is_integer(t) || t == boolea
 constexpr bool is_bool(DType t) { return t == boolean; }
 constexpr bool is_any(DType) { return true; }
 
+/// A primitive that its scalar functions describe in full.
+constexpr Primitive elementwise_row(std::string_view name, int operands, void (*infer)(Inference&), ScalarFunctions scalar,
+                                    void (*gradient)(Gradient&), bool commutative = false) {
+  return {.name = name,
+          .min_operands = operands,
+          .max_operands = operands,
+          .kind = Kind::elementwise,
+          .infer = infer,
+          .gradient = gradient,
+          .evaluate = evaluate_elementwise,
+          .expand = nullptr,
+          .scalar = scalar,
+          .commutative = commutative};
+}
+
 }  // namespace weft::ops

@@ -69,18 +69,8 @@ wide identity(wide a, wide, wide, DType) { return a; }
 
 double sign_of(double a) { return std::isnan(a) ? a : (a > 0) - (a < 0); }
 
-// A row: a floating-point function of one operand and its derivative.
 constexpr Primitive row(std::string_view name, void (*infer)(Inference&), ScalarFunctions scalar, void (*gradient)(Gradient&)) {
-  return {.name = name,
-          .min_operands = 1,
-          .max_operands = 1,
-          .kind = Kind::elementwise,
-          .infer = infer,
-          .gradient = gradient,
-          .evaluate = evaluate_elementwise,
-          .expand = nullptr,
-          .scalar = scalar,
-          .commutative = false};
+  return elementwise_row(name, 1, infer, scalar, gradient);
 }
 
 constexpr auto zero = [](Gradient&) {};

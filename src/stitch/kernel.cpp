@@ -6,18 +6,6 @@
 namespace weft::kernel {
 namespace {
 
-template <class F> void for_each_affine(Kernel& kernel, F&& f) {
-  auto visit = [&](Access& access) {
-    f(access.address);
-    for (auto& t : access.terms) f(t.position);
-  };
-  for (auto& e : kernel.exprs) {
-    if (e.kind == ExprKind::load || e.kind == ExprKind::inside) visit(e.access);
-    if (e.kind == ExprKind::index) f(e.index);
-  }
-  for (auto& s : kernel.stores) visit(s.access);
-}
-
 void erase_loop(Kernel& kernel, int loop) {
   kernel.extents.erase(kernel.extents.begin() + loop);
   if (loop < kernel.parallel) --kernel.parallel;
@@ -72,20 +60,24 @@ class Abstraction {
     text(kernel_.parallel), text(kernel_.vector_loop), text(kernel_.scatters);
     for (auto e : kernel_.extents) s.extents.push_back(runtime(e));
     text(kernel_.loops());
+    // With every list its length, so that no two kernels have the same key.
+    text(count(kernel_.exprs));
     for (const auto& e : kernel_.exprs) {
       text(static_cast<int>(e.kind)), text(static_cast<int>(e.dtype));
       s.key += e.op;
+      text(count(e.operands));
       for (int o : e.operands) text(o);
       Structure::AccessForm access;
       Structure::Form index;
       if (e.kind == ExprKind::load || e.kind == ExprKind::inside) access = form(e.access);
-      if (e.kind == ExprKind::index) index = form(e.index, true);
+      if (e.kind == ExprKind::index) index = form(e.index);
       // Numbers in the user's formulas are part of the code: they decide how it can be simplified.
       if (e.kind == ExprKind::constant) s.key.append(reinterpret_cast<const char*>(e.literal.data()), e.literal.size());
       if (e.kind == ExprKind::reduced) text(e.reduction);
       s.exprs.push_back(std::move(access));
       s.indices.push_back(std::move(index));
     }
+    text(count(kernel_.reductions)), text(count(kernel_.stores));
     for (const auto& r : kernel_.reductions) text(static_cast<int>(r.op)), text(r.value), text(r.index), text(static_cast<int>(r.dtype));
     for (const auto& store : kernel_.stores) {
       text(store.value), text(static_cast<int>(store.combine));
@@ -95,6 +87,7 @@ class Abstraction {
   }
 
  private:
+  template <class T> static std::int64_t count(const std::vector<T>& list) { return static_cast<std::int64_t>(list.size()); }
   void text(std::int64_t n) { structure_.key += std::to_string(n) + ','; }
 
   Number fixed(std::int64_t n) {
@@ -107,11 +100,11 @@ class Abstraction {
     return {Number::Kind::runtime, static_cast<std::int64_t>(structure_.parameters.size()) - 1};
   }
 
-  Structure::Form form(const Affine& a, bool unit_matters) {
+  Structure::Form form(const Affine& a) {
     Structure::Form f;
     for (std::size_t d = 0; d < a.coefficients.size(); ++d) {
       const auto c = a.coefficients[d];
-      const bool shapes = c == 0 || (unit_matters && c == 1 && static_cast<int>(d) == kernel_.vector_loop);
+      const bool shapes = c == 0 || (c == 1 && static_cast<int>(d) == kernel_.vector_loop);
       f.coefficients.push_back(shapes ? fixed(c) : runtime(c));
     }
     f.constant = a.constant == 0 ? fixed(0) : runtime(a.constant);
@@ -120,10 +113,11 @@ class Abstraction {
 
   Structure::AccessForm form(const Access& access) {
     text(access.buffer), text(static_cast<int>(access.dtype));
-    Structure::AccessForm f{form(access.address, true), {}};
+    Structure::AccessForm f{form(access.address), {}};
+    text(count(access.terms));
     for (const auto& t : access.terms) {
       text(t.indirect), text(t.divisor), text(t.checked);
-      Structure::TermForm term{form(t.position, true), t.divisor, runtime(t.extent), t.stride <= 1 ? fixed(t.stride) : runtime(t.stride)};
+      Structure::TermForm term{form(t.position), t.divisor, runtime(t.extent), t.stride <= 1 ? fixed(t.stride) : runtime(t.stride)};
       f.terms.push_back(std::move(term));
     }
     return f;

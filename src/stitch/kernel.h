@@ -101,6 +101,19 @@ struct Kernel {
   bool is_sequential(int loop) const { return loop >= parallel; }
 };
 
+/// Calls f with every index map of the kernel.
+template <class F> void for_each_affine(Kernel& kernel, F&& f) {
+  auto visit = [&](Access& access) {
+    f(access.address);
+    for (auto& t : access.terms) f(t.position);
+  };
+  for (auto& e : kernel.exprs) {
+    if (e.kind == ExprKind::load || e.kind == ExprKind::inside) visit(e.access);
+    if (e.kind == ExprKind::index) f(e.index);
+  }
+  for (auto& s : kernel.stores) visit(s.access);
+}
+
 /// Drops loops of extent 1 and joins neighbours that every access walks as one, then picks the vector loop: the last
 /// parallel loop unless some access is contiguous along the last sequential one and none along that.
 void normalise(Kernel& kernel);

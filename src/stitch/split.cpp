@@ -59,18 +59,6 @@ namespace {
 /// the sizes alone, never on the number of threads: the same sizes always give the same bits.
 constexpr std::int64_t split_from = 4096, elements_per_part = 2048, most_parts = 64, results_without_split = 512;
 
-template <class F> void for_each_affine(Kernel& kernel, F&& f) {
-  for (auto& e : kernel.exprs) {
-    f(e.access.address);
-    f(e.index);
-    for (auto& t : e.access.terms) f(t.position);
-  }
-  for (auto& s : kernel.stores) {
-    f(s.access.address);
-    for (auto& t : s.access.terms) f(t.position);
-  }
-}
-
 Affine without_loops(const Kernel& kernel) { return {std::vector<std::int64_t>(kernel.extents.size(), 0), 0}; }
 
 /// What doesn't change a reduction, for the elements past the end of the last part. Integers take the infinities as their
@@ -154,9 +142,7 @@ Kernel over_parts(const Kernel& whole, const Cut& cut) {
   k.extents[cut.loop] = cut.part;
   k.extents.insert(k.extents.begin(), cut.parts);
   ++k.parallel;
-  for_each_affine(k, [&](Affine& a) {
-    if (!a.coefficients.empty()) a.coefficients.insert(a.coefficients.begin(), a.coefficients[cut.loop] * cut.part);
-  });
+  for_each_affine(k, [&](Affine& a) { a.coefficients.insert(a.coefficients.begin(), a.coefficients[cut.loop] * cut.part); });
   if (!cut.is_even()) guard_end(k, cut);
   k.stores.clear();
   return k;
@@ -168,7 +154,6 @@ Kernel of_parts(const Kernel& whole, const Cut& cut) {
   k.extents.resize(static_cast<std::size_t>(whole.parallel));
   k.extents.push_back(cut.parts);
   for_each_affine(k, [&](Affine& a) {
-    if (a.coefficients.empty()) return;
     a.coefficients.resize(k.extents.size());
     a.coefficients.back() = 0;
   });

@@ -138,7 +138,7 @@ class KernelEmitter {
   void cell(int lanes, V mask) {
     Context context{lanes, mask, {}};
     if (kernel_.scatters) {
-      sequential(kernel_.parallel, [&] {
+      sequential(kernel_.parallel, kernel_.loops(), [&] {
         Context inner{lanes, mask, {}};
         stores(inner);
       });
@@ -148,11 +148,12 @@ class KernelEmitter {
     stores(context);
   }
 
-  void sequential(int d, const std::function<void()>& body) {
-    if (d == kernel_.loops()) return body();
+  /// Loops [d, end), outermost first, around body.
+  void sequential(int d, int end, const std::function<void()>& body) {
+    if (d == end) return body();
     loop(i64_of(0), extents_[at(d)], i64_of(1), [&](V i) {
       index_[at(d)] = i;
-      sequential(d + 1, body);
+      sequential(d + 1, end, body);
     });
   }
 
@@ -253,9 +254,9 @@ class KernelEmitter {
     }
 
     if (!across) {
-      sequential(kernel_.parallel, [&] { accumulate(accumulators, context.lanes, context.mask); });
+      sequential(kernel_.parallel, kernel_.loops(), [&] { accumulate(accumulators, context.lanes, context.mask); });
     } else {
-      sequential_until(kernel_.parallel, kernel_.vector_loop, [&] {
+      sequential(kernel_.parallel, kernel_.vector_loop, [&] {
         V extent = extents_[at(kernel_.vector_loop)];
         V full = b.CreateSub(extent, b.CreateURem(extent, i64_of(lanes)));
         loop(i64_of(0), full, i64_of(lanes), [&](V i) {
@@ -279,14 +280,6 @@ class KernelEmitter {
       if (across) across_lanes(r, lanes, value, index);
       results_.push_back(index ? Value{index} : value);
     }
-  }
-
-  void sequential_until(int d, int last, const std::function<void()>& body) {
-    if (d == last) return body();
-    loop(i64_of(0), extents_[at(d)], i64_of(1), [&](V i) {
-      index_[at(d)] = i;
-      sequential_until(d + 1, last, body);
-    });
   }
 
   void accumulate(std::vector<Accumulator>& accumulators, int lanes, V mask) {
@@ -641,17 +634,6 @@ class KernelEmitter {
 };
 
 }  // namespace
-
-std::vector<const Term*> checked_terms(const Kernel& kernel) {
-  std::vector<const Term*> list;
-  auto visit = [&](const Access& access) {
-    for (const auto& t : access.terms)
-      if (t.checked) list.push_back(&t);
-  };
-  for (const auto& e : kernel.exprs) visit(e.access);
-  for (const auto& s : kernel.stores) visit(s.access);
-  return list;
-}
 
 int lanes_of(const Kernel& kernel, const Target& target) {
   if (kernel.vector_loop < 0) return 1;

@@ -1,6 +1,7 @@
 // Generates LLVM IR for kernels, with vectors written out.
 #pragma once
 
+#include "backend/cpu/kernel_function.h"
 #include "backend/cpu/llvm.h"
 #include "stitch/kernel.h"
 
@@ -10,20 +11,6 @@
 #include <vector>
 
 namespace weft::cpu {
-
-/// What a kernel reports when a checked index is out of range: which of its checked terms (in the order of
-/// checked_terms), and the index. `term` is -1 until then.
-struct IndexFault {
-  std::int64_t term = -1;
-  std::int64_t index = 0;
-};
-
-/// Computes tiles [begin, end) of a kernel. When the vector loop is parallel a tile is `chunk` of its iterations for one
-/// index of the other parallel loops, otherwise one index of all parallel loops.
-using KernelFunction = void (*)(const std::int64_t* parameters, void* const* buffers, IndexFault* fault, std::int64_t begin, std::int64_t end,
-                                std::int64_t chunk);
-
-std::vector<const kernel::Term*> checked_terms(const kernel::Kernel& kernel);
 
 /// The processor that code is for.
 struct Target {

@@ -1,6 +1,7 @@
 // Compiles kernels, and keeps what it compiled for the life of the process.
 #pragma once
 
+#include "backend/cpu/kernel_function.h"
 #include "stitch/kernel.h"
 
 #include <cstdint>
@@ -9,10 +10,6 @@
 #include <vector>
 
 namespace weft::cpu {
-
-struct IndexFault;
-using KernelFunction = void (*)(const std::int64_t* parameters, void* const* buffers, IndexFault* fault, std::int64_t begin, std::int64_t end,
-                                std::int64_t chunk);
 
 struct KernelCode {
   KernelFunction function = nullptr;

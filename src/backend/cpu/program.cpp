@@ -1,5 +1,4 @@
 // Runs a program on the CPU: generated kernels and library calls in order, over one arena.
-#include "backend/cpu/emit.h"
 #include "backend/cpu/jit.h"
 #include "backend/cpu/library_call.h"
 #include "compile/backend.h"

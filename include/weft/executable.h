@@ -67,6 +67,11 @@ struct CompileStatistics {
   int kernels_compiled = 0;                            ///< of the kernels, how many were not in the kernel cache
   std::int64_t arena_bytes = 0;                        ///< memory for intermediate values, known before running
   std::int64_t bytes_read = 0, bytes_written = 0;      ///< by all kernels of a run
+  /// What any way of running moves: feeds, variables and constants read, targets and assigned values written, each once.
+  std::int64_t least_read = 0, least_written = 0;
+  /// Arithmetic of the simplified graph: 2 for each term of a matrix product or convolution, 1 for each element of what
+  /// else computes, be it an addition or a logarithm.
+  std::int64_t flops = 0;
 };
 
 struct ExecutableState;

@@ -13,6 +13,7 @@ namespace weft::apps {
 void add_train_command(CLI::App& weft);
 void add_classify_command(CLI::App& weft);
 void add_data_command(CLI::App& weft);
+void add_bench_command(CLI::App& weft);
 void add_info_command(CLI::App& weft);
 
 /// Unlike require_subcommand, lets the parser complain of a misspelt one first.

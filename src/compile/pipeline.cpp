@@ -1,6 +1,7 @@
 // The table of contents of the compiler: every pass, in order.
 #include "compile/pipeline.h"
 
+#include "compile/flops.h"
 #include "compile/verify.h"
 #include "graph/build.h"
 
@@ -74,6 +75,7 @@ Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::
   compiled.code = make_code(resolve(options.backend), compiled.program, options);
   compiled.statistics.passes.emplace_back("generate code", timer.lap());
   compiled.code->describe(compiled.statistics);
+  count_work(compiled.program, compiled.statistics);
   compiled.statistics.seconds = whole.lap();
   return compiled;
 }

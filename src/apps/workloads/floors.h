@@ -1,0 +1,15 @@
+// How fast this machine can be: the floors under which no time of a workload can be.
+#pragma once
+
+#include <cstdint>
+
+namespace weft::apps {
+
+/// Seconds of the fastest loop found that reads `read` bytes and writes `written` bytes, over and over the same: on one
+/// thread or all, with and without writing past the caches.
+double seconds_to_stream(std::int64_t read, std::int64_t written);
+
+/// f32 operations a second of all cores multiplying and adding in registers, a multiply-add counting as two.
+double peak_flops();
+
+}  // namespace weft::apps

@@ -1,0 +1,73 @@
+#include "apps/workloads/measure.h"
+
+#include "apps/workloads/floors.h"
+#include "apps/workloads/timing.h"
+
+#include <algorithm>
+
+namespace weft::apps {
+namespace {
+
+constexpr int loops = 7, warm_ups = 5;
+/// Beyond which a workload gets fewer iterations.
+constexpr double longest = 3;
+
+double median_us(int iterations, const std::function<void()>& call) {
+  const double warm = seconds_of([&] {
+                        for (int i = 0; i < warm_ups; ++i) call();
+                      }) /
+                      warm_ups;
+  const int affordable = static_cast<int>(longest / (loops * warm));
+  return seconds_of_loops(loops, std::clamp(affordable, 1, iterations), call)[loops / 2] * 1e6;
+}
+
+}  // namespace
+
+Measurement Meter::measure(const Workload& workload) {
+  Measurement m;
+  if (workload.timed) {
+    m.first_s = workload.timed(options_.backend);
+    m.us = m.first_s * 1e6;
+    return m;
+  }
+  Setup setup;
+  workload.build(setup);
+  RunOptions options = options_;
+  options.stitch = workload.stitch;
+  Executable executable;
+  std::vector<TensorData> feeds, results;
+  m.first_s = seconds_of([&] {
+    executable = setup.compile(options);
+    feeds = setup.feeds(executable);
+    for (const auto& type : executable.output_types()) results.emplace_back(NDArray(type));
+    executable.run(feeds, results);
+  });
+  m.us = median_us(workload.iterations, [&] { executable.run(feeds, results); });
+  const auto& statistics = executable.statistics();
+  m.bytes = statistics.least_read + statistics.least_written;
+  m.flops = statistics.flops;
+  bare_us_[workload.name] = m.us;
+  m.floor_us = floor_us(workload, statistics);
+  return m;
+}
+
+double Meter::floor_us(const Workload& workload, const CompileStatistics& statistics) {
+  const double memory = stream_us(statistics.least_read, statistics.least_written);
+  if (workload.bare.empty()) {
+    if (!peak_) peak_ = peak_flops();
+    return std::max(memory, 1e6 * static_cast<double>(statistics.flops) / *peak_);
+  }
+  if (!bare_us_.contains(workload.bare)) {
+    const auto all = workloads();
+    measure(*std::find_if(all.begin(), all.end(), [&](const Workload& w) { return w.name == workload.bare; }));
+  }
+  return std::max(memory, bare_us_.at(workload.bare));
+}
+
+double Meter::stream_us(std::int64_t read, std::int64_t written) {
+  const auto [at, is_new] = streams_.try_emplace({read, written}, 0);
+  if (is_new) at->second = seconds_to_stream(read, written) * 1e6;
+  return at->second;
+}
+
+}  // namespace weft::apps

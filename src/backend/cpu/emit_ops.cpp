@@ -1,5 +1,6 @@
 // Elementwise operations as LLVM IR.
 #include "backend/cpu/emit.h"
+#include "backend/cpu/emit_math.h"
 
 #include <weft/error.h>
 
@@ -93,6 +94,7 @@ Value OpEmitter::literal(const std::byte* bytes, DType dtype) {
 }
 
 V OpEmitter::math(std::string_view name, std::vector<V> operands) {
+  if (V result = emit_math(b, target_, name, operands)) return result;
   const int lanes = lanes_in(operands[0]);
   const bool is_double = bits_in(operands[0]) == 64;
   auto call = [&](const std::string& symbol, llvm::ArrayRef<V> arguments) -> V {
@@ -173,6 +175,7 @@ V OpEmitter::floating(std::string_view op, const std::vector<V>& v) {
   if (op == "sqrt") return unary(llvm::Intrinsic::sqrt);
   if (op == "rsqrt") return b.CreateFDiv(number(x, 1), unary(llvm::Intrinsic::sqrt));
   if (op == "relu") return b.CreateSelect(b.CreateFCmpOLE(x, number(x, 0)), number(x, 0), x);
+  if (op == "sigmoid" && bits_in(x) == 32) return math(op, v);
   if (op == "sigmoid") return b.CreateFDiv(number(x, 1), b.CreateFAdd(number(x, 1), math("exp", {b.CreateFNeg(x)})));
   if (op == "sign") {
     V one = b.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, number(x, 1), x);

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Computes the polynomials of src/backend/cpu/math_coefficients.h and prints that file.
+
+Each is the best approximation in the sense of Chebyshev, found by Remez's exchange on a dense grid with 60 digits, of
+    f(x) ~ known(x) + sum_k c[k] * x^(first + k * step)
+relative to weight(x), with its coefficients rounded to the type afterwards. Needs mpmath.
+"""
+import struct
+import sys
+from mpmath import mp, mpf, matrix, lu_solve, cos, pi, exp, expm1, log, log1p, erf, erfc, sin, tan, asin, atan, sqrt, ldexp, frexp, nint
+
+mp.dps = 60
+
+
+def rounded(x, dtype):
+    mantissa, exponent = frexp(x)
+    bits = 24 if dtype == "float" else 53
+    return ldexp(nint(ldexp(mantissa, bits)), exponent - bits)
+
+
+def minimax(target, basis, weight):
+    """Coefficients and error of the best combination of basis functions, all given by their values on a grid."""
+    n, points = len(basis), len(target)
+    if n == 0:
+        return [], max(abs(t / w) for t, w in zip(target, weight))
+    chosen = [round((points - 1) * (1 - cos(pi * i / n)) / 2) for i in range(n + 1)]
+    for _ in range(60):
+        rows = [[b[i] for b in basis] + [(-1) ** k * weight[i]] for k, i in enumerate(chosen)]
+        solution = lu_solve(matrix(rows), matrix([target[i] for i in chosen]))
+        c, level = list(solution)[:n], abs(solution[n])
+        error = [(target[i] - sum(ck * b[i] for ck, b in zip(c, basis))) / weight[i] for i in range(points)]
+        peaks = []  # the largest error of each run of one sign
+        for i, e in enumerate(error):
+            if peaks and (error[peaks[-1]] > 0) == (e > 0):
+                if abs(e) > abs(error[peaks[-1]]):
+                    peaks[-1] = i
+            else:
+                peaks.append(i)
+        while len(peaks) > n + 1:
+            peaks.pop(0 if abs(error[peaks[0]]) < abs(error[peaks[-1]]) else -1)
+        worst = max(abs(e) for e in error)
+        if worst < level * mpf("1.001"):
+            break
+        if len(peaks) == n + 1:
+            chosen = peaks
+            continue
+        # Too few: only the worst point comes in, for a neighbour of its sign.
+        at = max(range(points), key=lambda i: abs(error[i]))
+        right = next((k for k, i in enumerate(chosen) if i > at), n + 1)
+        near = [k for k in (right - 1, right) if 0 <= k <= n and (error[chosen[k]] > 0) == (error[at] > 0)]
+        if near:
+            chosen[near[0]] = at
+        else:
+            chosen = [at] + chosen[:-1] if right == 0 else chosen[1:] + [at]
+    return c, worst
+
+
+def fit(name, dtype, count, low, high, f, first=0, step=1, known=lambda x: mpf(0), weight=None, says=""):
+    weight = weight or f
+    low, high = mpf(low), mpf(high)
+    points = 40 * (count + 2)
+    # Half a step off the ends: a function and its weight may both vanish at 0.
+    grid = [(low + high) / 2 - (high - low) / 2 * cos(pi * (i + mpf(1) / 2) / points) for i in range(points)]
+    grid = [x for x in grid if abs(x) > mpf(10) ** -12]
+    target, w = [f(x) - known(x) for x in grid], [abs(weight(x)) for x in grid]
+    basis = [[x ** (first + k * step) for x in grid] for k in range(count)]
+    exact, best = minimax(target, basis, w)
+    coefficients = [rounded(c, dtype) for c in exact]
+    target = [t - sum(c * b[i] for c, b in zip(coefficients, basis)) for i, t in enumerate(target)]
+    error = max(abs(t / x) for t, x in zip(target, w))
+    text = ", ".join(float.hex(float(c)) for c in coefficients)
+    print(f"/// {says} on [{mp.nstr(low, 5)}, {mp.nstr(high, 5)}]; error 2^{mp.nstr(log(best, 2), 4)}, rounded 2^{mp.nstr(log(error, 2), 4)}.")
+    print(f"inline constexpr double {name}[] = {{{text}}};\n")
+    sys.stdout.flush()
+
+
+half_ln2 = log(2) / 2
+edge = sqrt(mpf(2))
+FITS = {
+    "exp_f32": lambda: fit("exp_f32", "float", 5, -half_ln2, half_ln2, exp, 2, known=lambda r: 1 + r, weight=expm1,
+                           says="e^r = 1 + r + r^2 q(r), relative to e^r - 1,"),
+    "log1p_f32": lambda: fit("log1p_f32", "float", 9, 1 / edge - 1, edge - 1, log1p, 3, known=lambda f: f - f * f / 2,
+                             says="log(1 + f) = f - f^2/2 + f^3 q(f), relative,"),
+    "erf_f32": lambda: fit("erf_f32", "float", 7, 0, 1, erf, 1, 2, known=lambda x: x, says="erf(x) = x + x q(x^2), relative,"),
+    "log2_erfc_f32": lambda: fit("log2_erfc_f32", "float", 7, 1, 4, lambda x: log(erfc(x), 2), weight=lambda x: 1 / erfc(x),
+                                 says="log2(erfc(x)), relative to 1 / erfc(x),"),
+}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or FITS:
+        FITS[name]()

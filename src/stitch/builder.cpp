@@ -142,6 +142,12 @@ int Builder::reduce(ReduceOp op, int value, int index) {
   return add(std::move(e));
 }
 
+int Builder::sum_of_products(int x, int y) {
+  const int sum = reduce(ReduceOp::sum, op("mul", kernel_.exprs[static_cast<std::size_t>(x)].dtype, {x, y}));
+  kernel_.reductions.back().products = true;
+  return sum;
+}
+
 Access Builder::write(ir::Value v, const Map& map) {
   const TensorType& type = v.node < 0 ? schedule_.temporaries[static_cast<std::size_t>(-1 - v.node)] : graph_.type(v);
   Access access;

@@ -41,6 +41,8 @@ class Builder {
   static DType accumulator(DType dtype);
   /// A reduction's result.
   int reduce(ReduceOp op, int value, int index = -1);
+  /// The sum of x * y.
+  int sum_of_products(int x, int y);
 
   Access write(ir::Value v, const Map& map);
   void store(ir::Value v, const Map& map, int expr, Combine combine = Combine::set);

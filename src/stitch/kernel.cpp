@@ -60,6 +60,9 @@ class Abstraction {
     text(kernel_.parallel), text(kernel_.vector_loop), text(kernel_.scatters);
     for (auto e : kernel_.extents) s.extents.push_back(runtime(e));
     text(kernel_.loops());
+    const Tiling& t = kernel_.tiling;
+    text(t.rows), text(t.columns), text(t.depth), text(t.cut);
+    s.total = t.total == 0 ? fixed(0) : runtime(t.total);
     // With every list its length, so that no two kernels have the same key.
     text(count(kernel_.exprs));
     for (const auto& e : kernel_.exprs) {
@@ -78,7 +81,8 @@ class Abstraction {
       s.indices.push_back(std::move(index));
     }
     text(count(kernel_.reductions)), text(count(kernel_.stores));
-    for (const auto& r : kernel_.reductions) text(static_cast<int>(r.op)), text(r.value), text(r.index), text(static_cast<int>(r.dtype));
+    for (const auto& r : kernel_.reductions)
+      text(static_cast<int>(r.op)), text(r.value), text(r.index), text(static_cast<int>(r.dtype)), text(r.products);
     for (const auto& store : kernel_.stores) {
       text(store.value), text(static_cast<int>(store.combine));
       s.stores.push_back(form(store.access));
@@ -104,7 +108,9 @@ class Abstraction {
     Structure::Form f;
     for (std::size_t d = 0; d < a.coefficients.size(); ++d) {
       const auto c = a.coefficients[d];
-      const bool shapes = c == 0 || (c == 1 && static_cast<int>(d) == kernel_.vector_loop);
+      const int loop = static_cast<int>(d);
+      const bool in_tile = kernel_.tiling.rows > 0 && !kernel_.is_sequential(loop) && loop + 2 >= kernel_.parallel;
+      const bool shapes = c == 0 || (c == 1 && (loop == kernel_.vector_loop || in_tile));
       f.coefficients.push_back(shapes ? fixed(c) : runtime(c));
     }
     f.constant = a.constant == 0 ? fixed(0) : runtime(a.constant);
@@ -158,6 +164,10 @@ std::string print(const Kernel& kernel, const std::function<TensorType(ir::Value
   for (int d = 0; d < kernel.loops(); ++d)
     s += " i" + std::to_string(d) + "<" + std::to_string(kernel.extents[static_cast<std::size_t>(d)]) +
          (kernel.is_sequential(d) ? " sequential" : "") + (d == kernel.vector_loop ? " vector" : "");
+  if (const Tiling& t = kernel.tiling; t.rows > 0)
+    s += " tiles of " + std::to_string(t.rows) + "x" + std::to_string(t.columns) +
+         (t.depth > 0 ? ", " + std::to_string(t.depth) + " iterations a pass" : "") +
+         (t.total > 0 ? ", parts of " + std::to_string(t.total) + " iterations" : "");
   s += "\n";
   for (std::size_t b = 0; b < kernel.buffers.size(); ++b) {
     const auto v = kernel.buffers[b].value;

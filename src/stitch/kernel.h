@@ -67,6 +67,8 @@ struct Reduction {
   int value = -1;     ///< expression
   int index = -1;     ///< for arg_max and arg_min: expression of the index, i64
   DType dtype = f32;  ///< of `value`; arg_max and arg_min give i64
+  /// A sum of products: partial sums of at most `Tiling::section` values may be rounded to the type that `value` is computed in.
+  bool products = false;
 };
 
 /// How a store meets what is there.
@@ -84,6 +86,22 @@ struct BufferUse {
   bool written = false;
 };
 
+/// Neighbouring results that are computed together, so that what several of them are made of is loaded once. The last
+/// parallel loop counts columns, the one before it rows.
+struct Tiling {
+  int rows = 0;     ///< results along the loop of rows; 1: there need not be such a loop; 0: the kernel is not tiled
+  int columns = 1;  ///< results along the loop of columns, vectors of them when that is the vector loop
+  /// When not 0, results are kept in memory: all columns of a tile are added to for this many iterations of the last
+  /// sequential loop at a time, so that an operand [iterations, columns] is read in the order in which it lies.
+  int depth = 0;
+  /// When not 0, loop 0 counts parts of the sequential loop `cut`, which in all has this many iterations: the last part may
+  /// be shorter than the others.
+  std::int64_t total = 0;
+  int cut = -1;
+
+  static constexpr std::int64_t section = 512;
+};
+
 struct Kernel {
   std::string name;
   std::vector<std::int64_t> extents;  ///< of the loops: the parallel ones, outermost first, then the sequential ones
@@ -96,6 +114,7 @@ struct Kernel {
   std::vector<BufferUse> buffers;
   /// The loop whose index runs over vector lanes; -1 for none.
   int vector_loop = -1;
+  Tiling tiling;
 
   int loops() const { return static_cast<int>(extents.size()); }
   bool is_sequential(int loop) const { return loop >= parallel; }
@@ -142,6 +161,7 @@ struct Structure {
     std::vector<TermForm> terms;
   };
   std::vector<Number> extents;
+  Number total;                   ///< of the tiling
   std::vector<AccessForm> exprs;  ///< of loads and `inside`, in the kernel's order
   std::vector<Form> indices;      ///< of index expressions
   std::vector<AccessForm> stores;

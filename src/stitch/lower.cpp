@@ -2,6 +2,7 @@
 
 #include "stitch/lowering.h"
 #include "stitch/split.h"
+#include "stitch/tile.h"
 
 #include <weft/error.h>
 
@@ -31,8 +32,10 @@ void Lowering::finish(Builder& builder, ir::NodeId root) {
   kernel.name = name_of_kernel(graph, root);
   compact(kernel);
   normalise(kernel);
-  for (auto& k : split(std::move(kernel), [&](TensorType type) { return temporary(std::move(type)); }))
-    schedule.steps.emplace_back(std::in_place_type<Schedule::KernelStep>, std::move(k));
+  const auto make = [&](TensorType type) { return temporary(std::move(type)); };
+  auto kernels = tile(kernel, make);
+  if (kernels.empty()) kernels = split(std::move(kernel), make);
+  for (auto& k : kernels) schedule.steps.emplace_back(std::in_place_type<Schedule::KernelStep>, std::move(k));
 }
 
 namespace {

@@ -63,13 +63,12 @@ void lower_matmul(Lowering& l, ir::NodeId id) {
     const bool own_first = k_last != transposed;
     m.push_back(own_first ? own : k);
     m.push_back(own_first ? k : own);
-    return b.load(node.operands[i], m);
+    return b.element(node.operands[i], m);
   };
   const DType dtype = node.types[0].dtype;
   const int x = operand(0, a_shape, transpose_a, map[map.size() - 2], true);
   const int y = operand(1, b_shape, transpose_b, map[map.size() - 1], false);
-  const int product = b.op("mul", dtype, {x, y});
-  b.store({id, 0}, map, b.cast(b.reduce(ReduceOp::sum, product), dtype));
+  b.store({id, 0}, map, b.cast(b.sum_of_products(x, y), dtype));
   l.finish(b, id);
 }
 
@@ -163,8 +162,7 @@ void lower_convolution(Lowering& l, ir::NodeId id) {
   const DType dtype = node.types[0].dtype;
   const int left = to_data ? b.load(y, ym, terms) : b.load(x, xm, terms);
   const int right = to_weights ? b.load(y, ym) : b.load(w, wm);
-  const int total = b.reduce(ReduceOp::sum, b.op("mul", dtype, {left, right}));
-  b.store(result, to_data ? xm : to_weights ? wm : ym, b.cast(total, dtype));
+  b.store(result, to_data ? xm : to_weights ? wm : ym, b.cast(b.sum_of_products(left, right), dtype));
   l.finish(b, id);
 }
 

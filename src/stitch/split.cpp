@@ -81,23 +81,24 @@ bool splits(const Kernel& k) {
   });
 }
 
-/// Where a kernel is cut: its longest sequential loop becomes `parts` parts of `part` iterations, the last may be shorter.
+/// Where a kernel is cut: a sequential loop becomes `parts` parts of `part` iterations, the last may be shorter.
 struct Cut {
   std::size_t loop;
   std::int64_t length, part, parts;
 
-  explicit Cut(const Kernel& k) {
-    const auto first = k.extents.begin() + k.parallel;
-    loop = static_cast<std::size_t>(std::max_element(first, k.extents.end()) - k.extents.begin());
-    length = k.extents[loop];
-    std::int64_t reduced = 1;
-    for (auto e = first; e != k.extents.end(); ++e) reduced *= *e;
-    const auto wanted = std::clamp<std::int64_t>(std::min(reduced / elements_per_part, length), 2, most_parts);
-    part = (length + wanted - 1) / wanted;
-    parts = (length + part - 1) / part;
-  }
+  Cut(const Kernel& k, std::size_t loop, std::int64_t part) : loop(loop), length(k.extents[loop]), part(part), parts((length + part - 1) / part) {}
   bool is_even() const { return parts * part == length; }
 };
+
+/// The longest sequential loop, cut.
+Cut best_cut(const Kernel& k) {
+  const auto first = k.extents.begin() + k.parallel;
+  const auto longest = std::max_element(first, k.extents.end());
+  std::int64_t reduced = 1;
+  for (auto e = first; e != k.extents.end(); ++e) reduced *= *e;
+  const auto wanted = std::clamp<std::int64_t>(std::min(reduced / elements_per_part, *longest), 2, most_parts);
+  return {k, static_cast<std::size_t>(longest - k.extents.begin()), (*longest + wanted - 1) / wanted};
+}
 
 int append(Kernel& k, Expr e) {
   k.exprs.push_back(std::move(e));
@@ -143,7 +144,6 @@ Kernel over_parts(const Kernel& whole, const Cut& cut) {
   k.extents.insert(k.extents.begin(), cut.parts);
   ++k.parallel;
   for_each_affine(k, [&](Affine& a) { a.coefficients.insert(a.coefficients.begin(), a.coefficients[cut.loop] * cut.part); });
-  if (!cut.is_even()) guard_end(k, cut);
   k.stores.clear();
   return k;
 }
@@ -173,15 +173,8 @@ Access access_to_parts(Kernel& k, ir::Value value, const TensorType& type, bool 
   return access;
 }
 
-}  // namespace
-
-std::vector<Kernel> split(Kernel whole, const std::function<ir::Value(TensorType)>& temporary) {
-  std::vector<Kernel> kernels;
-  if (!splits(whole)) {
-    kernels.push_back(std::move(whole));
-    return kernels;
-  }
-  const Cut cut(whole);
+/// The kernels over parts and of parts.
+std::pair<Kernel, Kernel> cut_in_two(const Kernel& whole, const Cut& cut, const std::function<ir::Value(TensorType)>& temporary) {
   Kernel partial = over_parts(whole, cut), total = of_parts(whole, cut);
   std::vector<std::int64_t> sizes{cut.parts};
   sizes.insert(sizes.end(), whole.extents.begin(), whole.extents.begin() + whole.parallel);
@@ -198,13 +191,33 @@ std::vector<Kernel> split(Kernel whole, const std::function<ir::Value(TensorType
     auto& reduction = total.reductions[static_cast<std::size_t>(result.reduction)];
     reduction.value = append(total, std::move(load));
     reduction.dtype = type.dtype;
+    reduction.products = false;
   }
+  compact(partial);
+  compact(total);
+  return {std::move(partial), std::move(total)};
+}
+
+}  // namespace
+
+std::vector<Kernel> split(Kernel whole, const std::function<ir::Value(TensorType)>& temporary) {
+  std::vector<Kernel> kernels;
+  if (!splits(whole)) {
+    kernels.push_back(std::move(whole));
+    return kernels;
+  }
+  const Cut cut = best_cut(whole);
+  auto [partial, total] = cut_in_two(whole, cut, temporary);
+  if (!cut.is_even()) guard_end(partial, cut);
   for (Kernel* k : {&partial, &total}) {
-    compact(*k);
     normalise(*k);
     kernels.push_back(std::move(*k));
   }
   return kernels;
+}
+
+std::pair<Kernel, Kernel> split_loop(const Kernel& whole, int loop, std::int64_t part, const std::function<ir::Value(TensorType)>& temporary) {
+  return cut_in_two(whole, Cut(whole, static_cast<std::size_t>(loop), part), temporary);
 }
 
 }  // namespace weft::kernel

@@ -1,6 +1,8 @@
 // Loops, loads, reductions and stores of a kernel as LLVM IR.
 #include "backend/cpu/emit.h"
 
+#include "backend/cpu/emit_tiles.h"
+
 #include <weft/error.h>
 
 #include <algorithm>
@@ -35,14 +37,17 @@ class KernelEmitter {
 
   std::unique_ptr<llvm::Module> run() {
     b.SetInsertPoint(block("entry"));
-    parameters_ = function_->getArg(0);
+    // Read here, where they can't be taken to change in a loop.
+    for (std::size_t i = 0; i < structure_.parameters.size(); ++i)
+      numbers_.push_back(b.CreateLoad(b.getInt64Ty(), b.CreateConstGEP1_64(b.getInt64Ty(), function_->getArg(0), i)));
     nothing_ = b.CreateAlloca(llvm::ArrayType::get(b.getInt64Ty(), 2), nullptr, "nothing");
     b.CreateStore(llvm::Constant::getNullValue(llvm::ArrayType::get(b.getInt64Ty(), 2)), nothing_);
     for (std::size_t i = 0; i < kernel_.buffers.size(); ++i)
       buffers_.push_back(b.CreateLoad(b.getPtrTy(), b.CreateConstGEP1_64(b.getPtrTy(), function_->getArg(1), i), "b" + std::to_string(i)));
     for (const auto& e : structure_.extents) extents_.push_back(number(e));
     index_.resize(kernel_.extents.size());
-    tiles();
+    if (kernel_.tiling.rows > 0) tiles_of_sums();
+    else tiles();
     b.CreateRetVoid();
     return std::move(module_);
   }
@@ -60,7 +65,7 @@ class KernelEmitter {
 
   V number(const Number& n) {
     if (n.kind == Number::Kind::fixed) return i64_of(n.value);
-    return b.CreateLoad(b.getInt64Ty(), b.CreateConstGEP1_64(b.getInt64Ty(), parameters_, static_cast<std::uint64_t>(n.value)));
+    return numbers_[static_cast<std::size_t>(n.value)];
   }
 
   /// for (i = from; i < to; i += step) body(i)
@@ -133,6 +138,25 @@ class KernelEmitter {
   }
 
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }
+
+  void tiles_of_sums() {
+    TileHost host{kernel_, ops_, lanes_, extents_, number(structure_.total), index_, {}, {}, {}, {}, {}};
+    host.loop = [this](V from, V to, V step, const std::function<void(V)>& body) { loop(from, to, step, body); };
+    host.only_if = [this](V condition, const std::function<void()>& body) { only_if(condition, body); };
+    host.variable = [this](llvm::Type* type) { return variable(type); };
+    host.value = [this](int id, int lanes, V mask, std::map<int, Value>& computed) {
+      Context context{lanes, mask, std::move(computed)};
+      const Value v = expr(id, context);
+      computed = std::move(context.computed);
+      return v;
+    };
+    host.finish = [this](std::vector<Value> results, int lanes, V mask) {
+      results_ = std::move(results);
+      Context context{lanes, mask, {}};
+      stores(context);
+    };
+    emit_tiles(host, function_->getArg(3), function_->getArg(4), function_->getArg(5));
+  }
 
   /// Everything for one place of the parallel loops (or `lanes` neighbouring ones).
   void cell(int lanes, V mask) {
@@ -627,8 +651,8 @@ class KernelEmitter {
   OpEmitter ops_;
   int lanes_;
   llvm::Function* function_ = nullptr;
-  V parameters_ = nullptr;
   V nothing_ = nullptr;  ///< zeros, read where an access is outside
+  std::vector<V> numbers_;  ///< the parameters
   std::vector<V> buffers_, extents_, index_;
   std::vector<Value> results_;
 };

@@ -8,6 +8,9 @@ namespace {
 
 /// Products of fewer multiplications than this take less time than calling oneDNN does.
 constexpr std::int64_t least_multiplications = 1024;
+/// Matrices of at most this many rows are multiplied faster by generated kernels, which read the other matrix where it lies;
+/// unless they would have to sum over lanes, for so few terms that doing so takes longer than the products.
+constexpr std::int64_t few_rows = 8, few_terms = 64;
 
 /// One matrix of a product, or a batch of them: sizes as multiplied, after transposing.
 struct Side {
@@ -67,6 +70,9 @@ LibraryChoice make_matmul(const ir::Graph& graph, const ir::Node& node) {
     result.rows *= a.batch[0];
     for (Side* side : {&a, &b, &result}) side->batch.clear();
   }
+
+  if (result.batch.empty() && result.rows <= few_rows && (!b.transposed || a.columns >= few_terms))
+    return {nullptr, "few rows: a generated kernel is faster"};
 
   const auto type = *fast_type(node.types[0].dtype);
   const Memory in_a = a.memory(type), in_b = b.memory(type), out = result.memory(type);

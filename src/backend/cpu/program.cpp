@@ -252,7 +252,10 @@ class CpuProgram : public CompiledProgram {
     std::int64_t parallel = 1, sequential = 1;
     for (int d = 0; d < k.loops(); ++d) (k.is_sequential(d) ? sequential : parallel) *= k.extents[static_cast<std::size_t>(d)];
     const bool vector = k.vector_loop >= 0 && !k.is_sequential(k.vector_loop);
-    if (!vector) {
+    if (k.tiling.rows > 0) {
+      const TileCount count = count_tiles(k, call.code.lanes);
+      call.tiles = count.tiles, call.chunk = count.chunk;
+    } else if (!vector) {
       call.tiles = parallel;
     } else {
       const std::int64_t extent = k.extents[static_cast<std::size_t>(k.vector_loop)];

@@ -1,5 +1,6 @@
 // The `weft` command as its user meets it: what it prints, writes and returns.
 #include "apps/digits_data.h"
+#include "compile/backend.h"
 #include "file_testing.h"
 
 #include <nlohmann/json.hpp>
@@ -56,6 +57,32 @@ TEST(WeftCommand, TellsItsVersionAndWhatItWasBuiltWith) {
   EXPECT_TRUE(weft(folder, "--version").out.starts_with("weft 0."));
   EXPECT_NE(weft(folder, "info").out.find("reference"), std::string::npos);
   EXPECT_NE(weft(folder, "train digits --help").out.find("--optimizer"), std::string::npos);
+}
+
+TEST(WeftCommand, TimesAWorkloadAgainstItsFloor) {
+  if (!has_backend(Backend::cpu)) GTEST_SKIP() << "without the cpu backend";
+  const Folder folder;
+  const auto timed = weft(folder, "bench --filter gelu_f32_65536 --device cpu --json '" + (folder / "r.json").string() + "'");
+  ASSERT_EQ(timed.status, 0) << timed.err;
+  EXPECT_NE(timed.out.find("\ngelu_f32_65536 "), std::string::npos) << timed.out;
+  const auto rows = nlohmann::ordered_json::parse(text_of(folder / "r.json"));
+  ASSERT_EQ(rows.size(), 1u);
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : rows[0].items()) keys.push_back(key);
+  EXPECT_EQ(keys, (std::vector<std::string>{"name", "device", "us", "first_s", "floor_us", "bytes", "flops"}));
+  EXPECT_EQ(rows[0].at("name"), "gelu_f32_65536");
+  EXPECT_EQ(rows[0].at("device"), "cpu");
+  for (const char* time : {"us", "first_s", "floor_us"}) EXPECT_GT(rows[0].at(time), 0) << time;
+  EXPECT_GE(rows[0].at("bytes"), 2 * 65536 * 4);
+  EXPECT_EQ(rows[0].at("flops"), 5 * 65536);
+}
+
+TEST(WeftCommand, ListsWorkloadsAndRefusesOnesThatItDoesNotHave) {
+  const Folder folder;
+  EXPECT_NE(weft(folder, "bench --list").out.find("softmax_f32_2048x2048\n"), std::string::npos);
+  EXPECT_EQ(weft(folder, "bench --list --filter adam").out, "adam_10m_f32\n");
+  expect_failure(weft(folder, "bench --filter gelu,nonsense"), 1, "no row's name begins with \"nonsense\"; there are digits_compile_cold, ");
+  expect_failure(weft(folder, "bench --device cuda"), 2, "cuda");
 }
 
 TEST(WeftCommand, TrainsOnDrawnDigitsAndClassifiesAPicture) {

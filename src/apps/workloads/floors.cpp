@@ -125,7 +125,7 @@ double stream_on(int threads, std::int64_t read, std::int64_t written, bool past
     }
   };
   const double once = std::min(seconds_of(pass), seconds_of(pass));
-  return seconds_of_loops(9, std::clamp(static_cast<int>(2e-3 / once), 1, 200), pass).front();
+  return seconds_of_loops(25, std::clamp(static_cast<int>(1e-3 / once), 1, 100), pass).front();
 }
 
 }  // namespace
@@ -139,7 +139,7 @@ double seconds_to_stream(std::int64_t read, std::int64_t written) {
 }
 
 double peak_flops() {
-  constexpr std::int64_t rounds = 1 << 20;
+  constexpr std::int64_t rounds = 1 << 18;
   const Loops loops = fastest_loops();
   volatile float kept = 0;
   const auto pass = [&] {
@@ -147,7 +147,8 @@ double peak_flops() {
     kept = loops.multiply_add(rounds);
   };
   pass();
-  return static_cast<double>(rounds * operations_of_a_round * omp_get_max_threads()) / seconds_of_loops(9, 1, pass).front();
+  const int passes = std::clamp(static_cast<int>(0.1 / seconds_of(pass)), 5, 400);
+  return static_cast<double>(rounds * operations_of_a_round * omp_get_max_threads()) / seconds_of_loops(passes, 1, pass).front();
 }
 
 }  // namespace weft::apps

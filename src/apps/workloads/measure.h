@@ -29,7 +29,7 @@ class Meter {
 
   RunOptions options_;
   std::map<std::pair<std::int64_t, std::int64_t>, double> streams_;
-  std::map<std::string, double> bare_us_;
+  std::map<std::string, double> fastest_us_;
   std::optional<double> peak_;
 };
 

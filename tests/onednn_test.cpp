@@ -74,6 +74,11 @@ NDArray run(cpu::LibraryCall& call, const std::vector<NDArray>& operands, const 
   Scratch scratch(call.scratch_bytes());
   call.run(in, out, scratch.data());
   EXPECT_FALSE(scratch.is_overrun()) << call.describe();
+  for (std::size_t part = 0; part < call.parts().size(); ++part) {
+    Scratch own(call.part_scratch_bytes());
+    call.run_part(part, in, out[0], scratch.data(), own.data());
+    EXPECT_FALSE(own.is_overrun()) << call.describe();
+  }
   return result;
 }
 

@@ -7,6 +7,8 @@
 
 #include <functional>
 #include <map>
+#include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -19,6 +21,12 @@ struct Schedule {
   };
   struct LibraryStep {
     ir::NodeId node;
+    /// An elementwise kernel whose iterations, in order, are the elements of the node's result. It runs on each part of the
+    /// result as soon as that is computed, so what it writes must not lie where the node's operands do.
+    std::optional<kernel::Kernel> epilogue = {};
+    /// Others than the epilogue need the result, so it has memory of its own.
+    bool keeps_result = true;
+    std::string refusal = {};  ///< why it has no epilogue
   };
   using Step = std::variant<KernelStep, LibraryStep>;
 

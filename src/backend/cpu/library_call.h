@@ -4,22 +4,37 @@
 #include "graph/ir.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 
 namespace weft::cpu {
 
-/// One operation made ready in a library: descriptors built, algorithm chosen. `run` may be called from several threads
-/// at once, on dense row-major buffers: the node's operands in order, then its results.
+/// A part of a result that is seen as a matrix whose columns are its last dimension.
+struct Part {
+  std::int64_t row, rows, column, columns;
+};
+
+/// One operation made ready in a library: descriptors built, algorithm chosen. It may run in several threads at once, on dense
+/// row-major buffers: the node's operands in order, then its results.
 class LibraryCall {
  public:
   virtual ~LibraryCall() = default;
+  /// Computes the results; where the one result is computed in parts, only what these share.
   virtual void run(std::span<const void* const> operands, std::span<void* const> results, void* scratch) = 0;
   /// Bytes of scratch memory that a run needs, 64-byte aligned.
   virtual std::size_t scratch_bytes() const { return 0; }
   /// The library's kernel, for explanations: "onednn brgemm:avx512_core".
   virtual std::string describe() const = 0;
+
+  /// Parts that make up the result, each computed by one thread, in any order: how the result is cut depends on sizes alone,
+  /// so that its bits don't depend on the number of threads. None: the library computes the result as a whole.
+  virtual std::span<const Part> parts() const { return {}; }
+  /// Computes a part after `run`, whose scratch memory is `shared`. `result` is where the whole result begins, or would begin.
+  virtual void run_part(std::size_t, std::span<const void* const> /*operands*/, void* /*result*/, const void* /*shared*/, void* /*scratch*/) const {}
+  /// Bytes of scratch memory that a part needs.
+  virtual std::size_t part_scratch_bytes() const { return 0; }
 };
 
 /// Why a library does not take an operation, when `call` is null.
@@ -28,8 +43,8 @@ struct LibraryChoice {
   std::string refusal;
 };
 
-/// oneDNN, for the matrix products and convolutions that it runs fast. A call made where OpenMP has several threads must not run
-/// inside a parallel region, where it would have one.
+/// oneDNN, for the matrix products and convolutions that it runs fast. `run` must not be called inside a parallel region: what is
+/// made where OpenMP has several threads expects them.
 LibraryChoice make_onednn_call(const ir::Graph& graph, const ir::Node& node);
 
 }  // namespace weft::cpu

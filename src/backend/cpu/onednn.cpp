@@ -10,15 +10,42 @@
 
 namespace weft::cpu {
 namespace onednn {
-namespace {
 
-/// True f32 whatever the environment says, and no memory allocated while running.
 dnnl::primitive_attr strict_attributes() {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   attributes.set_fpmath_mode(dnnl::fpmath_mode::strict);
   return attributes;
 }
+
+void Arguments::add(int argument, const Memory& memory, const void* address) {
+  // oneDNN takes addresses of inputs as of outputs, and doesn't write to inputs.
+  memories_[count_] = dnnl::memory(memory, engine(), const_cast<void*>(address));
+  arguments_[count_] = {argument, memories_[count_].get()};
+  ++count_;
+}
+
+void Arguments::run(const dnnl::primitive& primitive) const {
+  static thread_local const dnnl::stream stream(engine());
+  dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive.get(), stream.get(), static_cast<int>(count_), arguments_.data()),
+                          "could not execute a primitive");
+}
+
+LayoutCopy::LayoutCopy(const Memory& from, const Memory& to) : from_(from), to_(to) {
+  const dnnl::reorder::primitive_desc chosen(engine(), from, engine(), to, strict_attributes());
+  copy_ = dnnl::reorder(chosen);
+  scratchpad_ = chosen.query_md(dnnl::query::scratchpad_md);
+}
+
+void LayoutCopy::run(const void* source, const void* destination, void* scratch) const {
+  Arguments arguments;
+  arguments.add(DNNL_ARG_FROM, from_, source);
+  arguments.add(DNNL_ARG_TO, to_, destination);
+  arguments.add(DNNL_ARG_SCRATCHPAD, scratchpad_, scratch);
+  arguments.run(copy_);
+}
+
+namespace {
 
 constexpr bool may_be_empty = true;
 
@@ -38,30 +65,6 @@ template <class P, class Forward, class... Description> auto choose_gradient(con
 }
 #endif
 
-constexpr std::size_t alignment = 64;
-std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
-
-/// A primitive and its arguments, given as memory descriptors and addresses when it runs.
-class Arguments {
- public:
-  void add(int argument, const Memory& memory, const void* address) {
-    // oneDNN takes addresses of inputs as of outputs, and doesn't write to inputs.
-    memories_[count_] = dnnl::memory(memory, engine(), const_cast<void*>(address));
-    arguments_[count_] = {argument, memories_[count_].get()};
-    ++count_;
-  }
-  void run(const dnnl::primitive& primitive) const {
-    static thread_local const dnnl::stream stream(engine());
-    dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive.get(), stream.get(), static_cast<int>(count_), arguments_.data()),
-                            "could not execute a primitive");
-  }
-
- private:
-  std::array<dnnl::memory, 4> memories_;
-  std::array<dnnl_exec_arg_t, 4> arguments_{};
-  std::size_t count_ = 0;
-};
-
 class Call final : public LibraryCall {
  public:
   Call(const Chosen& chosen, const std::vector<Port>& ports) : primitive_(chosen.get()), name_(chosen.impl_info_str()) {
@@ -69,14 +72,10 @@ class Call final : public LibraryCall {
     std::size_t shared = scratchpad_.get_size();
     for (const auto& port : ports) {
       Memory wanted = chosen.query_md(dnnl::query::exec_arg_md, port.argument);
-      Side side{port, wanted, {}, {}, 0};
+      Side side{port, wanted, {}, 0};
       if (wanted != port.memory) {
-        const auto& from = port.is_result ? wanted : port.memory;
-        const auto& to = port.is_result ? port.memory : wanted;
-        const dnnl::reorder::primitive_desc copy(engine(), from, engine(), to, strict_attributes());
-        side.copy = dnnl::reorder(copy);
-        side.copy_scratchpad = copy.query_md(dnnl::query::scratchpad_md);
-        shared = std::max(shared, side.copy_scratchpad.get_size());
+        side.copy.emplace(port.is_result ? wanted : port.memory, port.is_result ? port.memory : wanted);
+        shared = std::max(shared, side.copy->scratch_bytes());
       }
       sides_.push_back(std::move(side));
     }
@@ -95,13 +94,13 @@ class Call final : public LibraryCall {
     try {
       Arguments arguments;
       for (const auto& side : sides_) {
-        if (side.copy && !side.port.is_result) copy(side, side.port.memory, caller(side), side.wanted, base + side.offset, base);
+        if (side.copy && !side.port.is_result) side.copy->run(caller(side), base + side.offset, base);
         arguments.add(side.port.argument, side.wanted, side.copy ? base + side.offset : caller(side));
       }
       arguments.add(DNNL_ARG_SCRATCHPAD, scratchpad_, base);
       arguments.run(primitive_);
       for (const auto& side : sides_)
-        if (side.copy && side.port.is_result) copy(side, side.wanted, base + side.offset, side.port.memory, caller(side), base);
+        if (side.copy && side.port.is_result) side.copy->run(base + side.offset, caller(side), base);
     } catch (const dnnl::error& e) { throw InternalError("onednn " + name_ + ": " + e.what()); }
   }
 
@@ -117,18 +116,9 @@ class Call final : public LibraryCall {
   struct Side {
     Port port;
     Memory wanted;
-    dnnl::primitive copy;  ///< between the caller's layout and `wanted`; empty when they are the same
-    Memory copy_scratchpad;
-    std::size_t offset;  ///< of the copy in the scratch memory
+    std::optional<LayoutCopy> copy;  ///< between the caller's layout and `wanted`, where they differ
+    std::size_t offset;              ///< of the copy in the scratch memory
   };
-
-  static void copy(const Side& side, const Memory& from, const void* source, const Memory& to, const void* destination, void* scratch) {
-    Arguments arguments;
-    arguments.add(DNNL_ARG_FROM, from, source);
-    arguments.add(DNNL_ARG_TO, to, destination);
-    arguments.add(DNNL_ARG_SCRATCHPAD, side.copy_scratchpad, scratch);
-    arguments.run(side.copy);
-  }
 
   dnnl::primitive primitive_;
   std::string name_;

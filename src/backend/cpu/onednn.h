@@ -6,6 +6,7 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -51,6 +52,36 @@ struct Port {
   Memory memory;
 };
 
+/// True f32 whatever the environment says, and no memory allocated while running.
+dnnl::primitive_attr strict_attributes();
+
+/// Sizes of blocks of scratch memory are multiples of this.
+inline std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/// A primitive's arguments, given as memory descriptors and addresses when it runs.
+class Arguments {
+ public:
+  void add(int argument, const Memory& memory, const void* address);
+  void run(const dnnl::primitive& primitive) const;
+
+ private:
+  std::array<dnnl::memory, 4> memories_;
+  std::array<dnnl_exec_arg_t, 4> arguments_{};
+  std::size_t count_ = 0;
+};
+
+/// Copies between two layouts.
+class LayoutCopy {
+ public:
+  LayoutCopy(const Memory& from, const Memory& to);
+  void run(const void* source, const void* destination, void* scratch) const;
+  std::size_t scratch_bytes() const { return scratchpad_.get_size(); }
+
+ private:
+  Memory from_, to_, scratchpad_;
+  dnnl::primitive copy_;
+};
+
 /// Whether oneDNN chose a loop without any blocking, which is no faster than a naive one.
 bool is_reference(const Chosen& chosen);
 /// Whether it chose to copy windows into a matrix and multiply.
@@ -59,6 +90,36 @@ bool is_window_copying(const Chosen& chosen);
 /// A call of `chosen` that copies what it wants laid out otherwise than the ports say. It divides the work among as many threads
 /// as OpenMP has now, so it must not run where there are fewer: inside a parallel region.
 std::unique_ptr<LibraryCall> make_call(const Chosen& chosen, const std::vector<Port>& ports);
+
+/// A result in parts. Each is computed by one of a few primitives, made for one thread, on parts of the node's two operands.
+struct Parting {
+  struct Piece {
+    std::size_t kind;                    ///< the primitive
+    std::int64_t data, weights, result;  ///< where its arguments begin, in elements
+    Part part;
+  };
+  int data_argument, weights_argument, result_argument;
+  std::size_t element_bytes;
+  std::vector<Chosen> kinds = {};
+  std::vector<Piece> pieces = {};
+  /// How the second operand lies where all pieces need all of it: it is laid out as the primitives want before they run.
+  std::optional<Memory> shared_weights = {};
+};
+
+/// While it lives, primitives made by this thread are for one thread: to run inside a parallel region.
+class ForOneThread {
+ public:
+  ForOneThread();
+  ~ForOneThread();
+  ForOneThread(const ForOneThread&) = delete;
+  ForOneThread& operator=(const ForOneThread&) = delete;
+
+ private:
+  int threads_;
+};
+
+/// Null when the primitives don't agree on how shared weights should lie. Constant ones are copied here, others in every run.
+std::unique_ptr<LibraryCall> make_parted_call(const Parting& parting, const ir::Graph& graph, ir::Value weights);
 
 LibraryChoice make_matmul(const ir::Graph& graph, const ir::Node& node);
 LibraryChoice make_convolution(const ir::Graph& graph, const ir::Node& node, Member member);

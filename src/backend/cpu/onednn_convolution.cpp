@@ -2,7 +2,14 @@
 // make, in which order, was found by timing convolutions of 1 to 128 channels with oneDNN 2.6 on AVX-512.
 #include "backend/cpu/onednn.h"
 
+#include "graph/primitive.h"
+
 #include <algorithm>
+#include <array>
+#include <functional>
+#include <map>
+#include <numeric>
+#include <optional>
 #include <string_view>
 
 namespace weft::cpu::onednn {
@@ -15,6 +22,10 @@ constexpr std::int64_t least_multiplications = 1024;
 /// input channels: multiplying matrices and adding up windows is then faster, twice as fast for one channel. Not so in
 /// groups, which that does one by one.
 constexpr std::int64_t least_direct_channels = 4;
+
+/// Multiplications that take one core longer than sharing them takes, and bytes of a part's result that an epilogue then
+/// finds in the second level cache.
+constexpr std::int64_t multiplications_per_part = 1 << 20, bytes_per_part = 1 << 18;
 
 enum class Offer : std::uint8_t {
   dense_data,          ///< data as they lie, weights as the library likes them
@@ -38,10 +49,11 @@ class ConvolutionChoice {
     multiplications_ = result.element_count() * (weights.element_count() / result_[1]);
   }
 
-  LibraryChoice choose() const {
+  LibraryChoice choose(const ir::Graph& graph, const ir::Node& node) const {
     for (const auto* pads : {&attributes_.integers("low"), &attributes_.integers("high")})
       if (std::any_of(pads->begin(), pads->end(), [](auto p) { return p < 0; })) return {nullptr, "negative padding"};
     if (multiplications_ < least_multiplications) return {nullptr, "too small: a generated kernel is faster"};
+    if (auto call = in_parts(graph, node)) return {std::move(call), {}};
     LibraryChoice fallback{nullptr, "no kernel for this convolution"};
     for (auto offer : offers()) {
       const Convolution c = described(offer);
@@ -145,6 +157,72 @@ class ConvolutionChoice {
     return {{DNNL_ARG_SRC, false, 0, data}, {DNNL_ARG_DIFF_DST, false, 1, result}, {DNNL_ARG_DIFF_WEIGHTS, true, 0, weights}};
   }
 
+  // Parts -------------------------------------------------------------------------------------------------------------
+
+  /// Several images at once, or some of the rows of one, with the rows that their windows touch.
+  std::unique_ptr<LibraryCall> in_parts(const ir::Graph& graph, const ir::Node& node) const {
+    const auto& layout = attributes_.text("layout");
+    if (member_ == Member::weights_gradient || layout.front() != 'N' || layout.back() != 'C') return nullptr;
+    const bool forward = member_ == Member::forward;
+    const Sizes &made = forward ? result_ : data_, &from = forward ? data_ : result_;
+    const std::int64_t rows = made[2], images = made[0], element_bytes = static_cast<std::int64_t>(size_of(node.types[0].dtype));
+    const std::int64_t made_image = elements_of(made) / images, from_image = elements_of(from) / images;
+    const std::int64_t image_work = multiplications_ / images;
+
+    std::int64_t group = std::clamp<std::int64_t>(bytes_per_part / (made_image * element_bytes), 1, std::max<std::int64_t>(images / 4, 1));
+    group = std::min(std::max(group, (multiplications_per_part + image_work - 1) / image_work), images);
+    std::int64_t rows_at_once = rows;
+    if (forward && group == 1 && image_work >= 2 * multiplications_per_part) {
+      const std::int64_t by_bytes = (made_image * element_bytes + bytes_per_part - 1) / bytes_per_part, by_images = (3 + images) / images;
+      const std::int64_t cuts = std::min({std::max(by_bytes, by_images), image_work / multiplications_per_part, rows});
+      rows_at_once = (rows + cuts - 1) / cuts;
+    }
+
+    Parting parting{forward ? DNNL_ARG_SRC : DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_SRC,
+                    static_cast<std::size_t>(element_bytes)};
+    parting.shared_weights = caller_weights();
+    const std::int64_t columns = made[1], image_rows = made_image / columns, row = made_image / rows, from_row = from_image / from[2];
+    std::map<std::array<std::int64_t, 5>, std::size_t> kinds;
+    std::optional<ForOneThread> one(std::in_place);
+    for (std::int64_t image = 0; image < images; image += group)
+      for (std::int64_t first = 0; first < rows; first += rows_at_once) {
+        const std::int64_t n = std::min(group, images - image), count = std::min(rows_at_once, rows - first);
+        Convolution c = described(Offer::dense_data);
+        Sizes data = data_, result = result_;
+        data[0] = result[0] = n;
+        std::int64_t touched = 0;
+        if (count < rows) {
+          const std::int64_t begin = first * c.strides[0] - c.low[0], end = begin + (count - 1) * c.strides[0] + window_rows();
+          touched = std::clamp<std::int64_t>(begin, 0, data[2]);
+          const std::int64_t stop = std::clamp<std::int64_t>(end, 0, data[2]);
+          if (stop <= touched) return nullptr;
+          c.low[0] = touched - begin;
+          c.high[0] = end - stop;
+          data[2] = stop - touched;
+          result[2] = count;
+        }
+        c.data = dense(data, type_, data_order_);
+        c.result = dense(result, type_, data_order_);
+        const auto [kind, is_new] = kinds.try_emplace({n, data[2], result[2], c.low[0], c.high[0]}, parting.kinds.size());
+        if (is_new) {
+          const Chosen chosen = choose_convolution(c);
+          if (!chosen || is_reference(chosen) || is_window_copying(chosen)) return nullptr;
+          parting.kinds.push_back(chosen);
+        }
+        parting.pieces.push_back({kind->second,
+                                  image * from_image + touched * from_row,
+                                  0,
+                                  image * made_image + first * row,
+                                  {image * image_rows + first * row / columns, n * count * row / columns, 0, columns}});
+      }
+    one.reset();
+    return make_parted_call(parting, graph, node.operands[1]);
+  }
+
+  /// Rows that one window spans.
+  std::int64_t window_rows() const { return (weights_[groups_ > 1 ? 3 : 2] - 1) * attributes_.integers("dilations")[0] + 1; }
+  static std::int64_t elements_of(const Sizes& sizes) { return std::accumulate(sizes.begin(), sizes.end(), std::int64_t{1}, std::multiplies<>()); }
+
   const Attributes& attributes_;
   const Member member_;
   const std::int64_t groups_;
@@ -157,7 +235,7 @@ class ConvolutionChoice {
 }  // namespace
 
 LibraryChoice make_convolution(const ir::Graph& graph, const ir::Node& node, Member member) {
-  return ConvolutionChoice(graph, node, member).choose();
+  return ConvolutionChoice(graph, node, member).choose(graph, node);
 }
 
 }  // namespace weft::cpu::onednn

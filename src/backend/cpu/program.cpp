@@ -1,8 +1,10 @@
 // Runs a program on the CPU: generated kernels and library calls in order, over one arena.
 #include "backend/cpu/jit.h"
 #include "backend/cpu/library_call.h"
+#include "backend/cpu/parted.h"
 #include "compile/backend.h"
 #include "plan/plan.h"
+#include "stitch/epilogue.h"
 #include "stitch/lower.h"
 
 #include <weft/error.h>
@@ -75,9 +77,14 @@ struct KernelCall {
 
 struct LibraryInvocation {
   std::unique_ptr<LibraryCall> call;
-  ir::NodeId node;
+  const Schedule::LibraryStep* step = nullptr;
   std::vector<Place> operands, results;
   Place scratch;
+  /// How the parts of the result are computed, if it has any.
+  std::optional<PartedRun> parted = {};
+  std::optional<Epilogue> epilogue = {};
+  std::vector<Place> buffers = {};  ///< of the epilogue
+  std::vector<const kernel::Term*> checks = {};
 };
 
 struct Copy {
@@ -97,11 +104,16 @@ class CpuProgram : public CompiledProgram {
         refusals_ += "%" + std::to_string(id) + " " + ir::describe(program_.graph[id]) + " is not left to oneDNN: " + choice.refusal + "\n";
       return choice.call != nullptr;
     });
-    for (std::size_t s = 0; s < schedule_.steps.size(); ++s)
-      if (const auto* step = std::get_if<Schedule::LibraryStep>(&schedule_.steps[s])) {
-        LibraryInvocation invocation;
-        invocation.call = std::move(library[step->node].call);
-        invocation.node = step->node;
+    if (options.stitch)
+      attach_epilogues(program_, schedule_, [&](ir::NodeId id, Kernel& k) { return Epilogue::fit(k, library[id].call->parts(), columns_of(id)); });
+    for (const auto& s : schedule_.steps)
+      if (const auto* step = std::get_if<Schedule::LibraryStep>(&s)) {
+        LibraryInvocation invocation{std::move(library[step->node].call), step, {}, {}, {}};
+        const auto parts = invocation.call->parts();
+        const bool is_held = !step->keeps_result && PartedRun::are_whole_rows(parts, columns_of(step->node));
+        if (!parts.empty())
+          invocation.parted.emplace(*invocation.call, step->epilogue ? step->epilogue->buffers.size() : 0, columns_of(step->node),
+                                    is_held ? std::optional(size_of(type_of({step->node, 0}).dtype)) : std::nullopt);
         library_calls_.push_back(std::move(invocation));
       }
     place_values();
@@ -124,15 +136,19 @@ class CpuProgram : public CompiledProgram {
     s.library_calls = static_cast<int>(library_calls_.size());
     s.kernels_compiled = 0;
     for (const auto& call : kernel_calls_) s.kernels_compiled += call.code.was_compiled;
+    for (const auto& call : library_calls_) s.kernels_compiled += call.epilogue && call.epilogue->was_compiled();
     s.arena_bytes = arena_bytes_;
     auto count = [&](ir::Value v, bool written) { (written ? s.bytes_written : s.bytes_read) += type_of(v).byte_count(); };
     for (const auto& step : schedule_.steps) {
       if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) {
         for (const auto& use : k->kernel.buffers) count(use.value, use.written);
       } else {
-        const auto id = std::get<Schedule::LibraryStep>(step).node;
-        for (auto v : program_.graph[id].operands) count(v, false);
-        count({id, 0}, true);
+        const auto& library = std::get<Schedule::LibraryStep>(step);
+        for (auto v : program_.graph[library.node].operands) count(v, false);
+        if (library.keeps_result) count({library.node, 0}, true);
+        if (library.epilogue)
+          for (const auto& use : library.epilogue->buffers)
+            if (use.value.node != library.node) count(use.value, use.written);
       }
     }
     for (const auto& c : copies_) s.bytes_read += c.bytes, s.bytes_written += c.bytes;
@@ -145,10 +161,16 @@ class CpuProgram : public CompiledProgram {
       if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) text += kernel::print(k->kernel, [&](ir::Value v) { return type_of(v); });
       else {
         const auto& call = library_calls_[library++];
-        text += "library %" + std::to_string(call.node) + " " + ir::describe(program_.graph[call.node]) + ": " + call.call->describe() + "\n";
+        text +=
+            "library %" + std::to_string(call.step->node) + " " + ir::describe(program_.graph[call.step->node]) + ": " + call.call->describe() + "\n";
+        if (call.step->epilogue) text += "with " + kernel::print(*call.step->epilogue, [&](ir::Value v) { return type_of(v); });
       }
     }
     text += "== not stitched\n" + refusals_;
+    for (const auto& call : library_calls_)
+      if (!call.step->refusal.empty())
+        text += "%" + std::to_string(call.step->node) + " " + ir::describe(program_.graph[call.step->node]) +
+                " has no epilogue: " + call.step->refusal + "\n";
     for (ir::NodeId id = 0; id < program_.graph.size(); ++id)
       if (const auto& why = schedule_.regions.refusals[static_cast<std::size_t>(id)];
           !why.empty() && program_.graph[id].op->kind == Kind::elementwise)
@@ -157,6 +179,11 @@ class CpuProgram : public CompiledProgram {
   }
 
  private:
+  std::int64_t columns_of(ir::NodeId id) const {
+    const Shape& shape = program_.graph[id].types[0].shape;
+    return shape[shape.rank() - 1];
+  }
+
   TensorType type_of(ir::Value v) const { return v.node < 0 ? schedule_.temporaries[static_cast<std::size_t>(-1 - v.node)] : program_.graph.type(v); }
 
   // Planning ----------------------------------------------------------------------------------------------------------
@@ -205,10 +232,9 @@ class CpuProgram : public CompiledProgram {
         for (const auto& use : k->kernel.buffers) touch(use.value, step);
       } else {
         auto& call = library_calls_[library++];
-        for (auto v : graph[call.node].operands) touch(v, step);
-        for (std::size_t r = 0; r < graph[call.node].types.size(); ++r) touch({call.node, static_cast<std::int32_t>(r)}, step);
+        for_each_value(call, [&](ir::Value v) { touch(v, step); });
         scratch_life.push_back(lives.size());
-        lives.push_back({static_cast<std::int64_t>(call.call->scratch_bytes()), step, step});
+        lives.push_back({static_cast<std::int64_t>(call.parted ? call.parted->scratch_bytes() : call.call->scratch_bytes()), step, step});
       }
       ++step;
     }
@@ -222,10 +248,30 @@ class CpuProgram : public CompiledProgram {
     for (std::size_t i = 0; i < library_calls_.size(); ++i) {
       auto& call = library_calls_[i];
       call.scratch = {Place::Kind::arena, arena.offsets[scratch_life[i]]};
-      for (auto v : graph[call.node].operands) call.operands.push_back(place_of(v));
-      for (std::size_t r = 0; r < graph[call.node].types.size(); ++r) call.results.push_back(place_of({call.node, static_cast<std::int32_t>(r)}));
+      for (auto v : graph[call.step->node].operands) call.operands.push_back(place_of(v));
+      for (auto v : results_of(call)) call.results.push_back(place_of(v));
+      if (call.step->epilogue)
+        for (const auto& use : call.step->epilogue->buffers)
+          call.buffers.push_back(places_.contains(schedule_.storage(use.value)) ? place_of(use.value) : Place{});
     }
     for (const auto& [v, to] : outward_) copies_.push_back({place_of(v), to, type_of(v).byte_count()});
+  }
+
+  /// Results that have memory of their own.
+  std::vector<ir::Value> results_of(const LibraryInvocation& call) const {
+    std::vector<ir::Value> list;
+    if (call.parted && call.parted->holds_parts()) return list;
+    for (std::size_t r = 0; r < program_.graph[call.step->node].types.size(); ++r) list.push_back({call.step->node, static_cast<std::int32_t>(r)});
+    return list;
+  }
+
+  /// Those in memory.
+  template <class F> void for_each_value(const LibraryInvocation& call, F&& f) const {
+    for (auto v : program_.graph[call.step->node].operands) f(v);
+    for (auto v : results_of(call)) f(v);
+    if (call.step->epilogue)
+      for (const auto& use : call.step->epilogue->buffers)
+        if (use.value.node != call.step->node) f(use.value);
   }
 
   Place place_of(ir::Value v) const { return places_.at(schedule_.storage(v)); }
@@ -234,8 +280,20 @@ class CpuProgram : public CompiledProgram {
     std::vector<const Kernel*> kernels;
     for (const auto& s : schedule_.steps)
       if (const auto* k = std::get_if<Schedule::KernelStep>(&s)) kernels.push_back(&k->kernel);
+    const std::size_t steps = kernels.size();
+    for (const auto& call : library_calls_)
+      if (call.step->epilogue) kernels.push_back(&*call.step->epilogue);
     auto codes = compile_kernels(kernels);
-    for (std::size_t i = 0; i < kernels.size(); ++i) {
+    std::size_t next = steps;
+    for (auto& call : library_calls_) {
+      if (!call.step->epilogue) continue;
+      const Kernel& k = *call.step->epilogue;
+      const auto input = std::find_if(k.buffers.begin(), k.buffers.end(), [&](const auto& use) { return use.value.node == call.step->node; });
+      call.epilogue.emplace(k, std::move(codes[next++]), static_cast<std::size_t>(input - k.buffers.begin()), call.call->parts(),
+                            columns_of(call.step->node));
+      call.checks = checked_terms(k);
+    }
+    for (std::size_t i = 0; i < steps; ++i) {
       KernelCall call;
       call.code = std::move(codes[i]);
       call.kernel = kernels[i];
@@ -302,7 +360,15 @@ class CpuProgram : public CompiledProgram {
         results.clear();
         for (const auto& p : call.operands) operands.push_back(address(p));
         for (const auto& p : call.results) results.push_back(address(p));
-        call.call->run(operands, results, address(call.scratch));
+        if (call.parted) {
+          for (const auto& p : call.buffers) buffers.push_back(address(p));
+          IndexFault fault;
+          call.parted->run(*call.call, operands, results.empty() ? nullptr : results[0], address(call.scratch),
+                           call.epilogue ? &*call.epilogue : nullptr, buffers, fault);
+          check(fault, call.checks);
+        } else {
+          call.call->run(operands, results, address(call.scratch));
+        }
       }
     }
     for (const auto& c : copies_) std::memcpy(address(c.to), address(c.from), static_cast<std::size_t>(c.bytes));
@@ -320,11 +386,14 @@ class CpuProgram : public CompiledProgram {
         call.code.function(parameters, buffers.data(), &fault, call.tiles * self / threads, call.tiles * (self + 1) / threads, call.chunk);
       }
     }
-    if (fault.term >= 0) {
-      const kernel::Term& term = *call.checks[static_cast<std::size_t>(fault.term)];
-      throw RunError(ir::describe(program_.graph[term.node]) + ": index " + std::to_string(fault.index) + " is out of range for axis " +
-                     std::to_string(term.axis) + " of size " + std::to_string(term.extent));
-    }
+    check(fault, call.checks);
+  }
+
+  void check(const IndexFault& fault, std::span<const kernel::Term* const> checks) const {
+    if (fault.term < 0) return;
+    const kernel::Term& term = *checks[static_cast<std::size_t>(fault.term)];
+    throw RunError(ir::describe(program_.graph[term.node]) + ": index " + std::to_string(fault.index) + " is out of range for axis " +
+                   std::to_string(term.axis) + " of size " + std::to_string(term.extent));
   }
 
   Program program_;

@@ -1,0 +1,126 @@
+// Results in parts: oneDNN's kernels for one thread, which our threads run side by side.
+#include "backend/cpu/onednn.h"
+
+#include "graph/primitive.h"
+
+#include <weft/error.h>
+
+#include <omp.h>
+
+#include <algorithm>
+
+namespace weft::cpu::onednn {
+namespace {
+
+/// Memory that begins at a multiple of 64 bytes.
+class AlignedBytes {
+ public:
+  explicit AlignedBytes(std::size_t bytes = 0) : memory_(bytes + 64) {}
+  std::byte* begin() { return memory_.data() + (-reinterpret_cast<std::uintptr_t>(memory_.data()) & 63); }
+
+ private:
+  std::vector<std::byte> memory_;
+};
+
+class PartedCall final : public LibraryCall {
+ public:
+  explicit PartedCall(const Parting& parting) : pieces_(parting.pieces), element_bytes_(parting.element_bytes) {
+    for (const auto& piece : pieces_) parts_.push_back(piece.part);
+    name_ = parting.kinds[0].impl_info_str();
+    const ForOneThread one;
+    for (const auto& chosen : parting.kinds) {
+      auto memory_of = [&](int argument) { return Slot{argument, chosen.query_md(dnnl::query::exec_arg_md, argument)}; };
+      kinds_.push_back({dnnl::primitive(chosen.get()), memory_of(parting.data_argument), memory_of(parting.weights_argument),
+                        memory_of(parting.result_argument), chosen.query_md(dnnl::query::scratchpad_md)});
+      part_bytes_ = std::max(part_bytes_, aligned(kinds_.back().scratchpad.get_size()));
+    }
+  }
+
+  void pack(const Memory& from, const void* constant) {
+    const Memory& to = kinds_[0].weights.memory;
+    if (from == to) return;
+    copy_.emplace(from, to);
+    copy_bytes_ = aligned(copy_->scratch_bytes());
+    if (!constant) return;
+    constant_.emplace(to.get_size());
+    copy_->run(constant, constant_->begin(), AlignedBytes(copy_bytes_).begin());
+    packed_ = constant_->begin();
+  }
+
+  void run(std::span<const void* const> operands, std::span<void* const>, void* scratch) override {
+    auto* const base = static_cast<std::byte*>(scratch);
+    try {
+      if (copy_ && !packed_) copy_->run(operands[1], base + copy_bytes_, base);
+    } catch (const dnnl::error& e) { fail(e); }
+  }
+  std::size_t scratch_bytes() const override { return copy_ && !packed_ ? copy_bytes_ + aligned(kinds_[0].weights.memory.get_size()) : 0; }
+
+  std::span<const Part> parts() const override { return parts_; }
+
+  void run_part(std::size_t part, std::span<const void* const> operands, void* result, const void* shared, void* scratch) const override {
+    const auto& piece = pieces_[part];
+    const auto& kind = kinds_[piece.kind];
+    auto from = [&](const void* base, std::int64_t elements) {
+      return static_cast<const std::byte*>(base) + elements * static_cast<std::int64_t>(element_bytes_);
+    };
+    const void* weights = packed_ ? packed_ : copy_ ? static_cast<const std::byte*>(shared) + copy_bytes_ : from(operands[1], piece.weights);
+    try {
+      Arguments arguments;
+      arguments.add(kind.data.argument, kind.data.memory, from(operands[0], piece.data));
+      arguments.add(kind.weights.argument, kind.weights.memory, weights);
+      arguments.add(kind.result.argument, kind.result.memory, from(result, piece.result));
+      arguments.add(DNNL_ARG_SCRATCHPAD, kind.scratchpad, scratch);
+      arguments.run(kind.primitive);
+    } catch (const dnnl::error& e) { fail(e); }
+  }
+  std::size_t part_scratch_bytes() const override { return part_bytes_; }
+
+  std::string describe() const override {
+    std::string text = "onednn " + name_ + ", " + std::to_string(parts_.size()) + (parts_.size() == 1 ? " part" : " parts");
+    if (copy_) text += packed_ ? ", weights packed once" : ", weights packed";
+    return text;
+  }
+
+ private:
+  struct Slot {
+    int argument;
+    Memory memory;
+  };
+  struct Kind {
+    dnnl::primitive primitive;
+    Slot data, weights, result;
+    Memory scratchpad;
+  };
+
+  [[noreturn]] void fail(const dnnl::error& e) const { throw InternalError("onednn " + name_ + ": " + e.what()); }
+
+  std::vector<Parting::Piece> pieces_;
+  std::size_t element_bytes_;
+  std::vector<Part> parts_;
+  std::string name_;
+  std::vector<Kind> kinds_;
+  std::size_t part_bytes_ = 0, copy_bytes_ = 0;
+  std::optional<LayoutCopy> copy_;  ///< from the caller's weights to what the primitives want
+  std::optional<AlignedBytes> constant_;
+  const std::byte* packed_ = nullptr;  ///< constant weights as the primitives want them
+};
+
+}  // namespace
+
+ForOneThread::ForOneThread() : threads_(omp_get_max_threads()) { omp_set_num_threads(1); }
+ForOneThread::~ForOneThread() { omp_set_num_threads(threads_); }
+
+std::unique_ptr<LibraryCall> make_parted_call(const Parting& parting, const ir::Graph& graph, ir::Value weights) {
+  auto call = std::make_unique<PartedCall>(parting);
+  if (!parting.shared_weights) return call;
+  for (const auto& kind : parting.kinds)
+    if (kind.query_md(dnnl::query::exec_arg_md, parting.weights_argument) !=
+        parting.kinds[0].query_md(dnnl::query::exec_arg_md, parting.weights_argument))
+      return nullptr;
+  const ir::Node& producer = graph[weights.node];
+  if (producer.op->name == "constant") call->pack(*parting.shared_weights, producer.attributes.literal("value").array().data());
+  else call->pack(*parting.shared_weights, nullptr);
+  return call;
+}
+
+}  // namespace weft::cpu::onednn

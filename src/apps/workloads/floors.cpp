@@ -33,20 +33,18 @@ WEFT_INLINE float read_wide(const std::byte* from, std::size_t bytes) {
   return sum[0];
 }
 
-/// 12 chains cover the latency of two units of four or five cycles.
-WEFT_INLINE float multiply_add_wide(std::int64_t rounds) {
-  constexpr int chains = 12;
-  Lanes sums[chains] = {};
+/// So many chains as leave the processor's registers room for the constants and cover the latency of two units of four or
+/// five cycles. They start apart, or the compiler would make them one.
+template <int chains> WEFT_INLINE float multiply_add_wide(std::int64_t terms) {
+  Lanes sums[chains];
+  for (int i = 0; i < chains; ++i) sums[i] = Lanes{} + static_cast<float>(i + 2);
   const Lanes factor = Lanes{} + 0.999f, addend = Lanes{} + 1e-3f;
-  for (std::int64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 12
+  for (std::int64_t i = 0; i < terms; i += chains)
     for (auto& s : sums) s = s * factor + addend;
-  }
   Lanes sum = {};
   for (const auto& s : sums) sum += s;
   return sum[0];
 }
-constexpr std::int64_t operations_of_a_round = 12 * 16 * 2;
 
 struct Loops {
   float (*read)(const std::byte*, std::size_t);
@@ -54,13 +52,13 @@ struct Loops {
 };
 
 float read_plain(const std::byte* from, std::size_t bytes) { return read_wide(from, bytes); }
-float multiply_add_plain(std::int64_t rounds) { return multiply_add_wide(rounds); }
+float multiply_add_plain(std::int64_t terms) { return multiply_add_wide<3>(terms); }
 
 #if defined(__x86_64__)
 __attribute__((target("avx2,fma"))) float read_avx2(const std::byte* from, std::size_t bytes) { return read_wide(from, bytes); }
-__attribute__((target("avx2,fma"))) float multiply_add_avx2(std::int64_t rounds) { return multiply_add_wide(rounds); }
+__attribute__((target("avx2,fma"))) float multiply_add_avx2(std::int64_t terms) { return multiply_add_wide<6>(terms); }
 __attribute__((target("avx512f"))) float read_avx512(const std::byte* from, std::size_t bytes) { return read_wide(from, bytes); }
-__attribute__((target("avx512f"))) float multiply_add_avx512(std::int64_t rounds) { return multiply_add_wide(rounds); }
+__attribute__((target("avx512f"))) float multiply_add_avx512(std::int64_t terms) { return multiply_add_wide<12>(terms); }
 
 Loops fastest_loops() {
   if (__builtin_cpu_supports("avx512f")) return {read_avx512, multiply_add_avx512};
@@ -108,7 +106,6 @@ double stream_on(int threads, std::int64_t read, std::int64_t written, bool past
   Buffer in(read, threads), out(written, threads);
   const Loops loops = fastest_loops();
   const std::size_t copied = std::min(in.share(), out.share());
-  volatile float kept = 0;
   const auto pass = [&] {
 #pragma omp parallel num_threads(threads)
     {
@@ -121,7 +118,7 @@ double stream_on(int threads, std::int64_t read, std::int64_t written, bool past
         std::memcpy(to, in.of(me), copied);
         std::memset(to + copied, 0, out.share() - copied);
       }
-      if (in.share() > copied) kept = loops.read(in.of(me) + copied, in.share() - copied);
+      [[maybe_unused]] volatile float kept = loops.read(in.of(me) + copied, in.share() - copied);
     }
   };
   const double once = std::min(seconds_of(pass), seconds_of(pass));
@@ -139,16 +136,15 @@ double seconds_to_stream(std::int64_t read, std::int64_t written) {
 }
 
 double peak_flops() {
-  constexpr std::int64_t rounds = 1 << 18;
+  constexpr std::int64_t terms = 3 << 20;  // a multiple of every number of chains
   const Loops loops = fastest_loops();
-  volatile float kept = 0;
   const auto pass = [&] {
 #pragma omp parallel
-    kept = loops.multiply_add(rounds);
+    { [[maybe_unused]] volatile float kept = loops.multiply_add(terms); }
   };
   pass();
   const int passes = std::clamp(static_cast<int>(0.1 / seconds_of(pass)), 5, 400);
-  return static_cast<double>(rounds * operations_of_a_round * omp_get_max_threads()) / seconds_of_loops(passes, 1, pass).front();
+  return static_cast<double>(terms * 2 * 16 * omp_get_max_threads()) / seconds_of_loops(passes, 1, pass).front();
 }
 
 }  // namespace weft::apps

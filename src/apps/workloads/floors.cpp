@@ -143,7 +143,8 @@ double peak_flops() {
     { [[maybe_unused]] volatile float kept = loops.multiply_add(terms); }
   };
   pass();
-  const int passes = std::clamp(static_cast<int>(0.1 / seconds_of(pass)), 5, 400);
+  // Long enough that the threads are not on the same core all the time.
+  const int passes = std::clamp(static_cast<int>(0.5 / seconds_of(pass)), 5, 2000);
   return static_cast<double>(terms * 2 * 16 * omp_get_max_threads()) / seconds_of_loops(passes, 1, pass).front();
 }
 

@@ -1,6 +1,7 @@
 #include "stitch/builder.h"
 
 #include "ops/reference_array.h"
+#include "stitch/classify.h"
 
 #include <weft/error.h>
 
@@ -44,6 +45,28 @@ Builder::Builder(const Program& program, const Schedule& schedule, std::vector<s
     : graph_(program.graph), schedule_(schedule) {
   kernel_.extents = std::move(extents);
   kernel_.parallel = parallel;
+}
+
+void Builder::enter(int region, std::vector<int> place) {
+  region_ = region;
+  place_ = std::move(place);
+}
+
+Map Builder::place_of(ir::NodeId member) const {
+  const ir::Node& node = graph_[member];
+  const auto& walked = schedule_.regions.walked[static_cast<std::size_t>(member)];
+  auto at = [&](int l) { return l < 0 ? number(0) : loop(place_[static_cast<std::size_t>(l)]); };
+  Map map;
+  if (!stitching::is_reduction(node)) {
+    for (int l : walked) map.push_back(at(l));
+    return map;
+  }
+  const auto reduced = stitching::reduced_dimensions(graph_, node);
+  for (std::size_t d = 0; d < reduced.size(); ++d) {
+    if (!reduced[d]) map.push_back(at(walked[d]));
+    else if (node.attributes.flag("keep")) map.push_back(number(0));
+  }
+  return map;
 }
 
 Affine Builder::number(std::int64_t constant) const { return {std::vector<std::int64_t>(kernel_.extents.size(), 0), constant}; }
@@ -131,10 +154,10 @@ int Builder::inside(std::vector<Term> terms) {
 
 DType Builder::accumulator(DType dtype) { return is_floating(dtype) ? f64 : dtype; }
 
-int Builder::reduce(ReduceOp op, int value, int index) {
+int Builder::reduce(ReduceOp op, int value, int index, bool crosses) {
   const bool accumulates = op == ReduceOp::sum || op == ReduceOp::prod;
   const DType dtype = kernel_.exprs[static_cast<std::size_t>(value)].dtype;
-  kernel_.reductions.push_back({op, value, index, dtype});
+  kernel_.reductions.push_back({op, value, index, dtype, crosses});
   Expr e;
   e.kind = ExprKind::reduced;
   e.dtype = op == ReduceOp::arg_max || op == ReduceOp::arg_min ? i64 : accumulates ? accumulator(dtype) : dtype;
@@ -165,7 +188,9 @@ int Builder::element(ir::Value v, const Map& map) {
   auto& known = computed_[v];
   for (const auto& c : known)
     if (c.guard_set == guard_set_ && same(c.map, map)) return c.expr;
-  const int expr = schedule_.regions.inlined[static_cast<std::size_t>(v.node)] ? compute(v, map) : load(v, map);
+  const Regions& regions = schedule_.regions;
+  const bool here = regions.inlined[static_cast<std::size_t>(v.node)] || regions.computes(region_, v.node);
+  const int expr = here ? compute(v, map) : load(v, map);
   computed_[v].push_back({map, guard_set_, expr});
   return expr;
 }
@@ -191,6 +216,7 @@ int Builder::compute(ir::Value v, const Map& map) {
     return cast(index(map[static_cast<std::size_t>(axis < 0 ? axis + node.types[0].shape.rank() : axis)]), node.types[0].dtype);
   }
   if (name == "random_bits") return random_bits(node, map);
+  if (stitching::is_reduction(node)) return reduction(v.node);
   return movement(v, node, map);
 }
 
@@ -222,6 +248,7 @@ int Builder::movement(ir::Value v, const ir::Node& node, const Map& map) {
     return element(from, inner);
   }
   if (name == "pad") return pad(node, map);
+  if (name == "concat") return concat(node, map);
   throw InternalError(ir::describe(graph_[v.node]) + " can't be stitched");
 }
 
@@ -255,16 +282,66 @@ int Builder::pad(const ir::Node& node, const Map& map) {
   if (spread) {
     value = load(from, inner, terms);
   } else {
-    const auto outer = guards_.size();
-    const int outer_set = guard_set_;
-    guards_.insert(guards_.end(), terms.begin(), terms.end());
-    guard_set_ = ++guard_sets_;
-    value = element(from, inner);
-    guards_.resize(outer);
-    guard_set_ = outer_set;
+    value = guarded(from, inner, terms);
   }
   for (auto& t : terms) t.stride = 0;
   return op("select", node.types[0].dtype, {inside(terms), value, fill});
+}
+
+int Builder::guarded(ir::Value v, const Map& map, const std::vector<Term>& terms) {
+  const auto outer = guards_.size();
+  const int outer_set = guard_set_;
+  guards_.insert(guards_.end(), terms.begin(), terms.end());
+  guard_set_ = ++guard_sets_;
+  const int value = element(v, map);
+  guards_.resize(outer);
+  guard_set_ = outer_set;
+  return value;
+}
+
+int Builder::concat(const ir::Node& node, const Map& map) {
+  auto axis = node.attributes.integer("axis");
+  if (axis < 0) axis += node.types[0].shape.rank();
+  const auto a = static_cast<std::size_t>(axis);
+  std::int64_t start = 0;
+  int value = -1;
+  for (auto v : node.operands) {
+    const auto size = graph_.type(v).shape[static_cast<int>(a)];
+    if (size == 0) continue;
+    Map inner = map;
+    inner[a].constant -= start;
+    start += size;
+    Term term;
+    term.position = inner[a];
+    term.extent = size;
+    const int own = guarded(v, inner, {term});
+    value = value < 0 ? own : op("select", node.types[0].dtype, {inside({term}), own, value});
+  }
+  return value < 0 ? constant(0, node.types[0].dtype) : value;
+}
+
+int Builder::reduction(ir::NodeId id) {
+  if (const auto known = reduced_.find(id); known != reduced_.end()) return known->second;
+  static constexpr std::pair<std::string_view, ReduceOp> names[] = {
+      {"reduce_sum", ReduceOp::sum},   {"reduce_prod", ReduceOp::prod}, {"reduce_max", ReduceOp::max}, {"reduce_min", ReduceOp::min},
+      {"reduce_fmax", ReduceOp::fmax}, {"reduce_fmin", ReduceOp::fmin}, {"reduce_and", ReduceOp::all}, {"reduce_or", ReduceOp::any},
+      {"arg_max", ReduceOp::arg_max},  {"arg_min", ReduceOp::arg_min}};
+  const ir::Node& node = graph_[id];
+  const auto reduced = stitching::reduced_dimensions(graph_, node);
+  const auto& walked = schedule_.regions.walked[static_cast<std::size_t>(id)];
+  const Region& region = schedule_.regions.list[static_cast<std::size_t>(region_)];
+  Map map;
+  Affine place = number(0);
+  bool crosses = false;
+  for (std::size_t d = 0; d < walked.size(); ++d) {
+    map.push_back(walked[d] < 0 ? number(0) : loop(place_[static_cast<std::size_t>(walked[d])]));
+    if (reduced[d]) place = map.back();
+    if (reduced[d] && walked[d] >= 0) crosses = (region.reduced >> walked[d] & 1) == 0;
+  }
+  const auto found = std::find_if(std::begin(names), std::end(names), [&](const auto& n) { return n.first == node.op->name; });
+  const bool arg = found->second == ReduceOp::arg_max || found->second == ReduceOp::arg_min;
+  const int value = element(node.operands[0], map);
+  return reduced_[id] = cast(reduce(found->second, value, arg ? index(place) : -1, crosses), node.types[0].dtype);
 }
 
 int Builder::random_bits(const ir::Node& node, const Map& map) {

@@ -20,13 +20,18 @@ class Builder {
  public:
   Builder(const Program& program, const Schedule& schedule, std::vector<std::int64_t> extents, int parallel);
 
+  /// Builds the kernel of a space: its members are computed here. `place` gives each of the region's loops a loop of the kernel.
+  void enter(int region, std::vector<int> place);
+  /// Where the region's member has its result, in the region's loops.
+  Map place_of(ir::NodeId member) const;
+
   /// The index of loop `loop`, times a factor, plus a constant.
   Affine loop(int loop, std::int64_t factor = 1, std::int64_t constant = 0) const;
   Affine number(std::int64_t constant) const;
   /// Loops first, first + 1, ... as a map.
   Map loops(int first, int count) const;
 
-  /// The value's element at `map`: computed here when its operation is inlined, otherwise loaded.
+  /// The value's element at `map`: computed here when its operation is inlined or a member of the region, otherwise loaded.
   int element(ir::Value v, const Map& map);
   /// The value's element at `map`, computed here. For elementwise operations, movement, iota and random bits.
   int compute(ir::Value v, const Map& map);
@@ -40,7 +45,7 @@ class Builder {
   /// The type in which sums and products of `dtype` are accumulated.
   static DType accumulator(DType dtype);
   /// A reduction's result.
-  int reduce(ReduceOp op, int value, int index = -1);
+  int reduce(ReduceOp op, int value, int index = -1, bool crosses = false);
   /// The sum of x * y.
   int sum_of_products(int x, int y);
 
@@ -55,6 +60,10 @@ class Builder {
   int buffer(ir::Value v, bool written);
   int movement(ir::Value v, const ir::Node& node, const Map& map);
   int pad(const ir::Node& node, const Map& map);
+  int concat(const ir::Node& node, const Map& map);
+  int reduction(ir::NodeId id);
+  /// The operand's element at `map` where all terms are inside; anything elsewhere.
+  int guarded(ir::Value v, const Map& map, const std::vector<Term>& terms);
   int random_bits(const ir::Node& node, const Map& map);
 
   const ir::Graph& graph_;
@@ -70,6 +79,9 @@ class Builder {
     int expr;
   };
   std::map<ir::Value, std::vector<Computed>> computed_;
+  int region_ = -1;
+  std::vector<int> place_;
+  std::map<ir::NodeId, int> reduced_;
 };
 
 /// The map of an operand of `shape` that broadcasts to a value read at `map`.

@@ -9,6 +9,7 @@ namespace {
 void erase_loop(Kernel& kernel, int loop) {
   kernel.extents.erase(kernel.extents.begin() + loop);
   if (loop < kernel.parallel) --kernel.parallel;
+  else if (loop < kernel.first_sequential()) --kernel.rows;
   for_each_affine(kernel, [&](Affine& a) { a.coefficients.erase(a.coefficients.begin() + loop); });
 }
 
@@ -20,13 +21,60 @@ bool can_join(Kernel& kernel, int outer) {
   return joins;
 }
 
+/// Parallel, row or sequential.
+int class_of(const Kernel& kernel, int loop) { return loop < kernel.parallel ? 0 : kernel.is_sequential(loop) ? 2 : 1; }
+
+/// The loops between whose indices `rows_end` tells: they can't be dropped or joined.
+bool is_bound(const Kernel& kernel, int loop) { return kernel.rows_end != 0 && (loop == kernel.parallel - 1 || loop == kernel.parallel); }
+
 }  // namespace
+
+bool is_inner(const Kernel& kernel, const Access& access) {
+  auto moves = [&](const Affine& a) {
+    for (int d = kernel.first_sequential(); d < kernel.loops(); ++d)
+      if (a.coefficients[static_cast<std::size_t>(d)] != 0) return true;
+    return false;
+  };
+  return moves(access.address) || std::any_of(access.terms.begin(), access.terms.end(), [&](const Term& t) { return moves(t.position); });
+}
+
+std::vector<int> passes_of(const Kernel& kernel) {
+  std::vector<int> pass(kernel.exprs.size());
+  for (std::size_t i = 0; i < pass.size(); ++i) {
+    const Expr& e = kernel.exprs[i];
+    auto after = [&](int operand) { pass[i] = std::max(pass[i], pass[static_cast<std::size_t>(operand)]); };
+    for (int o : e.operands) after(o);
+    for (const auto& t : e.access.terms)
+      if (t.indirect >= 0) after(t.indirect);
+    if (e.kind != ExprKind::reduced) continue;
+    const Reduction& r = kernel.reductions[static_cast<std::size_t>(e.reduction)];
+    after(r.value);
+    if (r.index >= 0) after(r.index);
+    ++pass[i];
+  }
+  return pass;
+}
+
+std::vector<bool> varying(const Kernel& kernel) {
+  std::vector<bool> varies(kernel.exprs.size());
+  for (std::size_t i = 0; i < varies.size(); ++i) {
+    const Expr& e = kernel.exprs[i];
+    bool v = false;
+    if (e.kind == ExprKind::load || e.kind == ExprKind::inside) v = is_inner(kernel, e.access);
+    if (e.kind == ExprKind::index)
+      for (int d = kernel.first_sequential(); d < kernel.loops(); ++d) v = v || e.index.coefficients[static_cast<std::size_t>(d)] != 0;
+    for (int o : e.operands) v = v || varies[static_cast<std::size_t>(o)];
+    for (const auto& t : e.access.terms) v = v || (t.indirect >= 0 && varies[static_cast<std::size_t>(t.indirect)]);
+    varies[i] = v;
+  }
+  return varies;
+}
 
 void normalise(Kernel& kernel) {
   for (int d = kernel.loops() - 1; d >= 0; --d)
-    if (kernel.extents[static_cast<std::size_t>(d)] == 1) erase_loop(kernel, d);
+    if (kernel.extents[static_cast<std::size_t>(d)] == 1 && !is_bound(kernel, d)) erase_loop(kernel, d);
   for (int d = kernel.loops() - 2; d >= 0; --d) {
-    if (kernel.is_sequential(d) != kernel.is_sequential(d + 1) || !can_join(kernel, d)) continue;
+    if (class_of(kernel, d) != class_of(kernel, d + 1) || is_bound(kernel, d) || is_bound(kernel, d + 1) || !can_join(kernel, d)) continue;
     kernel.extents[static_cast<std::size_t>(d)] *= kernel.extents[static_cast<std::size_t>(d) + 1];
     for_each_affine(kernel, [&](Affine& a) { a.coefficients[static_cast<std::size_t>(d)] = a.coefficients[static_cast<std::size_t>(d) + 1]; });
     erase_loop(kernel, d + 1);
@@ -45,8 +93,8 @@ void normalise(Kernel& kernel) {
   };
   const int last_parallel = kernel.parallel - 1, last = kernel.loops() - 1;
   kernel.vector_loop = last_parallel;
-  if (!kernel.reductions.empty() && last >= kernel.parallel && (last_parallel < 0 || (contiguous(last) && !contiguous(last_parallel))))
-    kernel.vector_loop = last;
+  const bool has_sequential = last >= kernel.first_sequential() && !kernel.scatters;
+  if (has_sequential && (kernel.rows > 0 || last_parallel < 0 || (contiguous(last) && !contiguous(last_parallel)))) kernel.vector_loop = last;
 }
 
 namespace {
@@ -57,8 +105,9 @@ class Abstraction {
 
   Structure run() {
     auto& s = structure_;
-    text(kernel_.parallel), text(kernel_.vector_loop), text(kernel_.scatters);
+    text(kernel_.parallel), text(kernel_.rows), text(kernel_.vector_loop), text(kernel_.scatters);
     for (auto e : kernel_.extents) s.extents.push_back(runtime(e));
+    s.rows_end = kernel_.rows_end == 0 ? fixed(0) : runtime(kernel_.rows_end);
     text(kernel_.loops());
     const Tiling& t = kernel_.tiling;
     text(t.rows), text(t.columns), text(t.depth), text(t.cut);
@@ -77,6 +126,7 @@ class Abstraction {
       // Numbers in the user's formulas are part of the code: they decide how it can be simplified.
       if (e.kind == ExprKind::constant) s.key.append(reinterpret_cast<const char*>(e.literal.data()), e.literal.size());
       if (e.kind == ExprKind::reduced) text(e.reduction);
+      text(e.kept);
       s.exprs.push_back(std::move(access));
       s.indices.push_back(std::move(index));
     }
@@ -84,7 +134,7 @@ class Abstraction {
     for (const auto& r : kernel_.reductions)
       text(static_cast<int>(r.op)), text(r.value), text(r.index), text(static_cast<int>(r.dtype)), text(r.products);
     for (const auto& store : kernel_.stores) {
-      text(store.value), text(static_cast<int>(store.combine));
+      text(store.value), text(static_cast<int>(store.combine)), text(store.begins);
       s.stores.push_back(form(store.access));
     }
     return std::move(structure_);
@@ -163,7 +213,7 @@ std::string print(const Kernel& kernel, const std::function<TensorType(ir::Value
   std::string s = "kernel " + kernel.name + "\n  loops";
   for (int d = 0; d < kernel.loops(); ++d)
     s += " i" + std::to_string(d) + "<" + std::to_string(kernel.extents[static_cast<std::size_t>(d)]) +
-         (kernel.is_sequential(d) ? " sequential" : "") + (d == kernel.vector_loop ? " vector" : "");
+         (d < kernel.parallel ? "" : kernel.is_sequential(d) ? " sequential" : " row") + (d == kernel.vector_loop ? " vector" : "");
   if (const Tiling& t = kernel.tiling; t.rows > 0)
     s += " tiles of " + std::to_string(t.rows) + "x" + std::to_string(t.columns) +
          (t.depth > 0 ? ", " + std::to_string(t.depth) + " iterations a pass" : "") +
@@ -193,12 +243,12 @@ std::string print(const Kernel& kernel, const std::function<TensorType(ir::Value
         for (int o : e.operands) s += " e" + std::to_string(o);
         break;
     }
-    s += "\n";
+    s += e.kept ? " kept\n" : "\n";
   }
   constexpr const char* reduce_names[] = {"sum", "prod", "max", "min", "fmax", "fmin", "all", "any", "arg_max", "arg_min"};
   for (std::size_t r = 0; r < kernel.reductions.size(); ++r)
     s += "  r" + std::to_string(r) + " = " + reduce_names[static_cast<int>(kernel.reductions[r].op)] + " e" +
-         std::to_string(kernel.reductions[r].value) + "\n";
+         std::to_string(kernel.reductions[r].value) + (kernel.reductions[r].crosses ? " across the parallel loops\n" : "\n");
   constexpr const char* combine_names[] = {"=", "+=", "-=", "*=", "/=", "min=", "max="};
   for (const auto& store : kernel.stores)
     s += "  " + text_of(store.access) + " " + combine_names[static_cast<int>(store.combine)] + " e" + std::to_string(store.value) + "\n";

@@ -1,5 +1,9 @@
 // The kernel IR: one iteration space, operands read through index maps, a scalar expression DAG, optional reductions,
 // several results. What stitching produces and what backends generate code from.
+//
+// For each place of the parallel loops, and in it for each of the row loops, the sequential loops are walked in passes. Pass p
+// computes what depends on reductions of passes before p only: reductions of pass p, and stores inside the sequential loops.
+// Softmax is three: the maximum, the sum, the quotient. Stores that no sequential loop moves happen once, after all passes.
 #pragma once
 
 #include "graph/primitive.h"
@@ -58,6 +62,8 @@ struct Expr {
   Affine index;
   std::array<std::byte, 8> literal{};
   int reduction = -1;
+  /// Computed in the first pass that can, then kept in memory of the thread's own for the passes that follow.
+  bool kept = false;
 };
 
 enum class ReduceOp : std::uint8_t { sum, prod, max, min, fmax, fmin, all, any, arg_max, arg_min };
@@ -67,6 +73,8 @@ struct Reduction {
   int value = -1;     ///< expression
   int index = -1;     ///< for arg_max and arg_min: expression of the index, i64
   DType dtype = f32;  ///< of `value`; arg_max and arg_min give i64
+  /// Over the parallel loops instead of the sequential ones. Only split() makes such a kernel executable.
+  bool crosses = false;
   /// A sum of products: partial sums of at most `Tiling::section` values may be rounded to the type that `value` is computed in.
   bool products = false;
 };
@@ -78,6 +86,8 @@ struct Store {
   Access access;
   int value = -1;  ///< expression
   Combine combine = Combine::set;
+  /// Sets instead of combining where the indices of all row loops are 0.
+  bool begins = false;
 };
 
 /// A buffer that a kernel reads or writes.
@@ -102,10 +112,16 @@ struct Tiling {
   static constexpr std::int64_t section = 512;
 };
 
+/// Elements of a kept expression's memory: iterations of the sequential loops, times vector lanes where those are parallel.
+constexpr std::int64_t kept_elements = 8192;
+
 struct Kernel {
   std::string name;
-  std::vector<std::int64_t> extents;  ///< of the loops: the parallel ones, outermost first, then the sequential ones
+  std::vector<std::int64_t> extents;  ///< of the loops: the parallel ones, outermost first, then row loops, then the sequential ones
   int parallel = 0;
+  int rows = 0;
+  /// Unless 0, the first row loop ends where extent * (index of the last parallel loop) + its own index reaches this.
+  std::int64_t rows_end = 0;
   std::vector<Expr> exprs;  ///< operands come before users
   std::vector<Reduction> reductions;
   std::vector<Store> stores;
@@ -117,7 +133,8 @@ struct Kernel {
   Tiling tiling;
 
   int loops() const { return static_cast<int>(extents.size()); }
-  bool is_sequential(int loop) const { return loop >= parallel; }
+  int first_sequential() const { return parallel + rows; }
+  bool is_sequential(int loop) const { return loop >= first_sequential(); }
 };
 
 /// Calls f with every index map of the kernel.
@@ -132,6 +149,15 @@ template <class F> void for_each_affine(Kernel& kernel, F&& f) {
   }
   for (auto& s : kernel.stores) visit(s.access);
 }
+
+/// Whether the access moves with one of the sequential loops.
+bool is_inner(const Kernel& kernel, const Access& access);
+
+/// The pass in which each expression can be computed first: one more than that of the latest reduction that it depends on.
+std::vector<int> passes_of(const Kernel& kernel);
+
+/// Expressions whose value can differ within the sequential loops.
+std::vector<bool> varying(const Kernel& kernel);
 
 /// Drops loops of extent 1 and joins neighbours that every access walks as one, then picks the vector loop: the last
 /// parallel loop unless some access is contiguous along the last sequential one and none along that.
@@ -162,6 +188,7 @@ struct Structure {
   };
   std::vector<Number> extents;
   Number total;                   ///< of the tiling
+  Number rows_end;
   std::vector<AccessForm> exprs;  ///< of loads and `inside`, in the kernel's order
   std::vector<Form> indices;      ///< of index expressions
   std::vector<AccessForm> stores;

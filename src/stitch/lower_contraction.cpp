@@ -69,7 +69,7 @@ void lower_matmul(Lowering& l, ir::NodeId id) {
   const int x = operand(0, a_shape, transpose_a, map[map.size() - 2], true);
   const int y = operand(1, b_shape, transpose_b, map[map.size() - 1], false);
   b.store({id, 0}, map, b.cast(b.sum_of_products(x, y), dtype));
-  l.finish(b, id);
+  l.finish(b, {&id, 1});
 }
 
 void lower_convolution(Lowering& l, ir::NodeId id) {
@@ -163,7 +163,7 @@ void lower_convolution(Lowering& l, ir::NodeId id) {
   const int left = to_data ? b.load(y, ym, terms) : b.load(x, xm, terms);
   const int right = to_weights ? b.load(y, ym) : b.load(w, wm);
   b.store(result, to_data ? xm : to_weights ? wm : ym, b.cast(b.sum_of_products(left, right), dtype));
-  l.finish(b, id);
+  l.finish(b, {&id, 1});
 }
 
 }  // namespace weft::kernel

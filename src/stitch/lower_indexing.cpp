@@ -71,7 +71,7 @@ void lower_gather(Lowering& l, ir::NodeId id) {
   const Map map = b.loops(0, shape.rank());
   const DataAccess access = data_access(l, b, id, m, dimensions, map);
   b.store({id, 0}, map, b.load(node.operands[0], access.map, access.terms));
-  l.finish(b, id);
+  l.finish(b, {&id, 1});
 }
 
 void lower_scatter(Lowering& l, ir::NodeId id) {
@@ -81,7 +81,7 @@ void lower_scatter(Lowering& l, ir::NodeId id) {
     Builder b = l.builder({data.shape.begin(), data.shape.end()}, data.shape.rank());
     const Map map = b.loops(0, data.shape.rank());
     b.store({id, 0}, map, b.element(node.operands[0], map));
-    l.finish(b, id);
+    l.finish(b, {&id, 1});
   }
   const auto m = ops::index_map(node, data, indices);
   const auto dimensions = dimensions_of(m, data.shape, indices.shape);
@@ -111,7 +111,7 @@ void lower_scatter(Lowering& l, ir::NodeId id) {
   Store store{b.write({id, 0}, access.map), value, mode};
   store.access.terms = access.terms;
   b.kernel().stores.push_back(std::move(store));
-  l.finish(b, id);
+  l.finish(b, {&id, 1});
 }
 
 }  // namespace weft::kernel

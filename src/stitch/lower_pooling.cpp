@@ -42,7 +42,7 @@ void lower_disjoint_gradient(Lowering& l, ir::NodeId id) {
     value = b.op("select", node.types[0].dtype, {here, value, b.constant(0, node.types[0].dtype)});
   }
   b.store({id, 0}, elements, value);
-  l.finish(b, id);
+  l.finish(b, {&id, 1});
 }
 
 bool is_disjoint(const ir::Node& node, const Shape& from) {
@@ -130,7 +130,7 @@ void lower_pooling(Lowering& l, ir::NodeId id) {
     throw InternalError(ir::describe(node) + " has no kernel");
   }
   b.store({id, 0}, places, b.cast(total, dtype));
-  l.finish(b, id);
+  l.finish(b, {&id, 1});
 }
 
 }  // namespace weft::kernel

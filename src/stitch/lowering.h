@@ -16,16 +16,16 @@ class Lowering {
   Schedule& schedule;
 
   Builder builder(std::vector<std::int64_t> extents, int parallel) const { return Builder(program, schedule, std::move(extents), parallel); }
-  /// Adds the kernel as a step, in two stages when it reduces much to little. `root` names it.
-  void finish(Builder& builder, ir::NodeId root);
+  /// Adds the kernel as a step, in two stages when it reduces much to little. It is named after `members`.
+  void finish(Builder& builder, std::span<const ir::NodeId> members);
   /// A value that only the kernels of one operation see.
   ir::Value temporary(TensorType type);
 };
 
+/// One kernel for a region with a space.
+void lower_space(Lowering& l, int region);
 /// Each lowers one kind of operation to kernels.
-void lower_elementwise(Lowering& l, ir::NodeId id);
 void lower_concat(Lowering& l, ir::NodeId id);
-void lower_reduction(Lowering& l, ir::NodeId id);
 void lower_matmul(Lowering& l, ir::NodeId id);
 void lower_convolution(Lowering& l, ir::NodeId id);
 void lower_pooling(Lowering& l, ir::NodeId id);

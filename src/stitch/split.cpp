@@ -43,6 +43,15 @@ void compact(Kernel& kernel) {
     for (auto& t : e.access.terms) moved(t.indirect);
     if (e.kind == ExprKind::load) keep_buffer(e.access.buffer);
   }
+  std::vector<int> reduction_place(kernel.reductions.size(), -1);
+  std::vector<Reduction> reductions;
+  for (auto& e : exprs) {
+    if (e.kind != ExprKind::reduced) continue;
+    auto& p = reduction_place[static_cast<std::size_t>(e.reduction)];
+    if (p < 0) p = static_cast<int>(reductions.size()), reductions.push_back(kernel.reductions[static_cast<std::size_t>(e.reduction)]);
+    e.reduction = p;
+  }
+  kernel.reductions = std::move(reductions);
   for (auto& r : kernel.reductions) moved(r.value), moved(r.index);
   for (auto& s : kernel.stores) {
     moved(s.value);
@@ -69,16 +78,29 @@ double identity(ReduceOp op) {
   return op == ReduceOp::prod || op == ReduceOp::all ? 1 : 0;
 }
 
-/// Whether a kernel's reductions can be computed in parts.
+bool adds_up(ReduceOp op) { return op == ReduceOp::sum || op == ReduceOp::prod || op == ReduceOp::max || op == ReduceOp::min; }
+
+std::int64_t extent_of(const Kernel& k, int first, int last) {
+  std::int64_t n = 1;
+  for (int d = first; d < last; ++d) n *= k.extents[static_cast<std::size_t>(d)];
+  return n;
+}
+
+/// Everything happens in one walk of the sequential loops.
+bool is_single_pass(const Kernel& k) {
+  const auto pass = passes_of(k);
+  auto first = [&](int e) { return pass[static_cast<std::size_t>(e)] == 0; };
+  return std::all_of(k.reductions.begin(), k.reductions.end(), [&](const auto& r) { return first(r.value) && (r.index < 0 || first(r.index)); }) &&
+         std::all_of(k.stores.begin(), k.stores.end(), [&](const auto& s) { return !is_inner(k, s.access) || first(s.value); });
+}
+
+/// Whether a kernel's reductions can be computed in parts of their own loops.
 bool splits(const Kernel& k) {
-  if (k.reductions.empty() || k.scatters) return false;
-  std::int64_t results = 1, reduced = 1;
-  for (int d = 0; d < k.loops(); ++d) (k.is_sequential(d) ? reduced : results) *= k.extents[static_cast<std::size_t>(d)];
+  if (k.reductions.empty() || k.scatters || !is_single_pass(k)) return false;
+  const std::int64_t results = extent_of(k, 0, k.parallel), reduced = extent_of(k, k.parallel, k.loops());
   if (results == 0 || results >= results_without_split || reduced < split_from) return false;
-  return std::all_of(k.reductions.begin(), k.reductions.end(), [](const auto& r) {
-    return r.op == ReduceOp::sum || r.op == ReduceOp::prod || r.op == ReduceOp::max || r.op == ReduceOp::min || r.op == ReduceOp::all ||
-           r.op == ReduceOp::any;
-  });
+  return std::all_of(k.reductions.begin(), k.reductions.end(),
+                     [](const auto& r) { return adds_up(r.op) || r.op == ReduceOp::all || r.op == ReduceOp::any; });
 }
 
 /// Where a kernel is cut: a sequential loop becomes `parts` parts of `part` iterations, the last may be shorter.
@@ -114,6 +136,8 @@ void guard_end(Kernel& k, const Cut& cut) {
   end.extent = cut.length;
   for (auto& e : k.exprs)
     if (e.kind == ExprKind::load) e.access.terms.push_back(end);
+  for (auto& store : k.stores)
+    if (is_inner(k, store.access)) store.access.terms.push_back(end);
   Expr inside;
   inside.kind = ExprKind::inside;
   inside.dtype = boolean;
@@ -136,21 +160,22 @@ void guard_end(Kernel& k, const Cut& cut) {
   }
 }
 
-/// The kernel over parts: one more parallel loop, outermost. Its stores are still to come.
+/// The kernel over parts: one more parallel loop, outermost. The stores of the parts' results are still to come.
 Kernel over_parts(const Kernel& whole, const Cut& cut) {
   Kernel k = whole;
+  std::erase_if(k.stores, [&](const Store& s) { return !is_inner(whole, s.access); });
   k.name += "_parts";
   k.extents[cut.loop] = cut.part;
   k.extents.insert(k.extents.begin(), cut.parts);
   ++k.parallel;
   for_each_affine(k, [&](Affine& a) { a.coefficients.insert(a.coefficients.begin(), a.coefficients[cut.loop] * cut.part); });
-  k.stores.clear();
   return k;
 }
 
 /// The kernel that reduces the parts' results: one sequential loop. What it reduces is still to come.
 Kernel of_parts(const Kernel& whole, const Cut& cut) {
   Kernel k = whole;
+  std::erase_if(k.stores, [&](const Store& s) { return is_inner(whole, s.access); });
   k.extents.resize(static_cast<std::size_t>(whole.parallel));
   k.extents.push_back(cut.parts);
   for_each_affine(k, [&](Affine& a) {
@@ -198,9 +223,130 @@ std::pair<Kernel, Kernel> cut_in_two(const Kernel& whole, const Cut& cut, const 
   return {std::move(partial), std::move(total)};
 }
 
+/// Column sums of at least this many elements to rows of at least this many are better added row by row to sums in memory, which
+/// stay in a cache, than column by column, which would read memory in small pieces.
+constexpr std::int64_t add_rows_from = 32768, add_rows_of = 64;
+
+/// Whether the kernel's reductions are sums over columns that are better added row by row.
+bool adds_rows(const Kernel& k) {
+  if (k.reductions.empty() || k.scatters || k.parallel == 0 || k.vector_loop != k.parallel - 1 || !is_single_pass(k)) return false;
+  if (k.extents[static_cast<std::size_t>(k.vector_loop)] < add_rows_of || extent_of(k, 0, k.loops()) < add_rows_from) return false;
+  return std::all_of(k.reductions.begin(), k.reductions.end(), [](const auto& r) { return adds_up(r.op); });
+}
+
+/// The kernel with its sequential loops parallel and its parallel ones sequential.
+Kernel turned(Kernel k) {
+  const auto p = static_cast<std::ptrdiff_t>(k.parallel);
+  std::rotate(k.extents.begin(), k.extents.begin() + p, k.extents.end());
+  for_each_affine(k, [&](Affine& a) { std::rotate(a.coefficients.begin(), a.coefficients.begin() + p, a.coefficients.end()); });
+  k.parallel = static_cast<int>(k.extents.size()) - k.parallel;
+  for (auto& r : k.reductions) r.crosses = true;
+  return k;
+}
+
+/// Rows added to one sum in f32: beyond, in f64.
+constexpr std::int64_t rows_in_f32 = 64;
+
+/// A kernel that reduces over its parallel loops as two: one takes blocks of rows, with sums in memory for each; the other adds
+/// the blocks'.
+std::vector<Kernel> split_rows(const Kernel& whole, const std::function<ir::Value(TensorType)>& temporary) {
+  const auto begin = whole.extents.begin();
+  const auto longest = static_cast<std::size_t>(std::max_element(begin, begin + whole.parallel) - begin);
+  const std::int64_t length = whole.extents[longest], all_rows = extent_of(whole, 0, whole.parallel);
+  const std::int64_t width = extent_of(whole, whole.parallel, whole.loops());
+  std::int64_t block = 1, parts = 0;
+  if (all_rows != 0) {
+    const auto wanted = std::clamp<std::int64_t>(std::min(all_rows * width / (2 * elements_per_part), length), 1, most_parts);
+    block = (length + wanted - 1) / wanted;
+    parts = (length + block - 1) / block;
+  }
+
+  Kernel rows = whole;
+  rows.name += "_rows";
+  rows.parallel = 1;
+  rows.rows = whole.parallel;
+  rows.rows_end = block * parts == length ? 0 : length;
+  auto blocked = [&](std::vector<std::int64_t> list, std::int64_t part, std::int64_t row) {
+    list.erase(list.begin() + static_cast<std::ptrdiff_t>(longest));
+    list.insert(list.begin(), {part, row});
+    return list;
+  };
+  rows.extents = blocked(whole.extents, parts, block);
+  for_each_affine(rows, [&](Affine& a) { a.coefficients = blocked(a.coefficients, a.coefficients[longest] * block, a.coefficients[longest]); });
+
+  // Along the sequential loops of the whole; its parallel ones are gone, the blocks come last.
+  Kernel total = whole;
+  total.name += "_total";
+  auto columns = [&](std::vector<std::int64_t> list, std::int64_t part) {
+    list.erase(list.begin(), list.begin() + whole.parallel);
+    list.push_back(part);
+    return list;
+  };
+  total.extents = columns(whole.extents, parts);
+  total.parallel = static_cast<int>(total.extents.size()) - 1;
+  for_each_affine(total, [&](Affine& a) { a.coefficients = columns(a.coefficients, 0); });
+
+  // Stores of columns belong to the total, all others to the rows.
+  auto moves_with_rows = [&](const Affine& a) {
+    return std::any_of(a.coefficients.begin(), a.coefficients.begin() + whole.parallel, [](auto c) { return c != 0; });
+  };
+  std::vector<Store> of_rows, of_columns;
+  for (std::size_t i = 0; i < whole.stores.size(); ++i) {
+    const Access& access = whole.stores[i].access;
+    const bool is_row = moves_with_rows(access.address) ||
+                        std::any_of(access.terms.begin(), access.terms.end(), [&](const Term& t) { return moves_with_rows(t.position); });
+    (is_row ? of_rows : of_columns).push_back((is_row ? rows : total).stores[i]);
+  }
+  rows.stores = std::move(of_rows);
+  total.stores = std::move(of_columns);
+
+  std::vector<std::int64_t> sizes{parts};
+  sizes.insert(sizes.end(), whole.extents.begin() + whole.parallel, whole.extents.end());
+  const auto first_column = static_cast<std::size_t>(1 + rows.rows);
+  for (int e = 0; e < static_cast<int>(whole.exprs.size()); ++e) {
+    const Expr& result = whole.exprs[static_cast<std::size_t>(e)];
+    if (result.kind != ExprKind::reduced || !whole.reductions[static_cast<std::size_t>(result.reduction)].crosses) continue;
+    const Reduction& r = whole.reductions[static_cast<std::size_t>(result.reduction)];
+    DType dtype = result.dtype;
+    if (dtype == f64 && r.dtype != f64 && block * (all_rows / std::max<std::int64_t>(length, 1)) <= rows_in_f32) dtype = f32;
+    if (is_floating(dtype) && size_of(dtype) < size_of(f32)) dtype = f32;
+    const TensorType type{dtype, Shape(sizes)};
+    const ir::Value value = temporary(type);
+    int part = r.value;
+    if (r.dtype != dtype) {
+      Expr cast;
+      cast.kind = ExprKind::op;
+      cast.op = "cast";
+      cast.dtype = dtype;
+      cast.operands = {r.value};
+      part = append(rows, std::move(cast));
+    }
+    static constexpr Combine combines[] = {Combine::add, Combine::mul, Combine::max, Combine::min};
+    rows.stores.push_back({access_to_parts(rows, value, type, true, 0, first_column), part, combines[static_cast<int>(r.op)], true});
+    Expr load;
+    load.kind = ExprKind::load;
+    load.dtype = dtype;
+    load.access = access_to_parts(total, value, type, false, static_cast<std::size_t>(total.parallel), 0);
+    auto& reduction = total.reductions[static_cast<std::size_t>(result.reduction)];
+    reduction.value = append(total, std::move(load));
+    reduction.dtype = dtype;
+    reduction.crosses = false;
+    reduction.products = false;
+  }
+  std::vector<Kernel> kernels;
+  for (Kernel* k : {&rows, &total}) {
+    compact(*k);
+    normalise(*k);
+    kernels.push_back(std::move(*k));
+  }
+  return kernels;
+}
+
 }  // namespace
 
 std::vector<Kernel> split(Kernel whole, const std::function<ir::Value(TensorType)>& temporary) {
+  if (std::any_of(whole.reductions.begin(), whole.reductions.end(), [](const auto& r) { return r.crosses; })) return split_rows(whole, temporary);
+  if (adds_rows(whole)) return split_rows(turned(std::move(whole)), temporary);
   std::vector<Kernel> kernels;
   if (!splits(whole)) {
     kernels.push_back(std::move(whole));

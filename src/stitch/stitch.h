@@ -3,20 +3,43 @@
 
 #include "compile/program.h"
 
-#include <functional>
-#include <string>
+#include <cstdint>
+#include <string_view>
 #include <vector>
 
 namespace weft {
 
-/// Which operations are computed where they are used, inside their consumer's kernel, and which get memory of their own.
-struct Regions {
-  std::vector<bool> inlined;          ///< by node
-  std::vector<std::string> refusals;  ///< by node: why it is not stitched into its consumer; empty when it is, or has none
+/// Operations that one kernel computes over one space of loops; or a single operation that has a way of its own.
+struct Region {
+  std::vector<ir::NodeId> members;  ///< in an order in which they can be computed
+  std::vector<std::int64_t> loops;  ///< outermost first, none of extent 1; empty for a single operation with its own way
+  std::uint32_t reduced = 0;        ///< bit l: loop l is one that the reductions run over
+  std::vector<ir::NodeId> stored;   ///< members that get memory: others than the region read them, or the run returns them
+  bool is_space = false;            ///< members are elementwise operations and reductions over `loops`
 };
 
-/// Views and cheap sources are inlined wherever they are read; an elementwise operation when all its consumers are in one
-/// kernel and none of them would compute it more than once.
+/// Two operations that are not computed in one kernel although one reads the other.
+struct Refusal {
+  ir::NodeId producer, consumer;
+  std::string_view why;
+};
+
+struct Regions {
+  std::vector<bool> inlined;             ///< by node: computed wherever it is read, in the reader's kernel
+  std::vector<int> region_of;            ///< by node: -1 for what is inlined only, and for sources
+  std::vector<Region> list;              ///< in an order in which they can run
+  std::vector<std::vector<int>> walked;  ///< by member of a space: the loop of each dimension of its operand (reductions) or result; -1: size 1
+  std::vector<Refusal> refusals;
+
+  bool computes(int region, ir::NodeId node) const { return region >= 0 && region_of[static_cast<std::size_t>(node)] == region; }
+};
+
+/// What the stitching rules are about; `enabled` switches them all off.
+///  - Views and sources that cost nothing are computed wherever they are read.
+///  - An operation joins the regions that it reads element by element, so that they become one: elementwise chains, reductions with
+///    what precedes them and, where a row or a column of the space fits into a cache, with what follows over the full space.
+///  - Regions that read the same memory element by element become one with several results; column sums join row reductions.
+///  - What others read only in part (slices, pads, concatenations) is computed there; what is cheap is repeated rather than stored.
 Regions stitch(const Program& program, bool enabled);
 
 }  // namespace weft

@@ -27,7 +27,8 @@ class Tiler {
     const bool sums = !kernel_.reductions.empty() && std::all_of(kernel_.reductions.begin(), kernel_.reductions.end(),
                                                                  [](const auto& r) { return r.op == ReduceOp::sum && r.products; });
     const bool has_results = std::none_of(kernel_.extents.begin(), kernel_.extents.begin() + kernel_.parallel, [](auto e) { return e == 0; });
-    return sums && has_results && !kernel_.scatters && kernel_.parallel > 0 && kernel_.loops() > kernel_.parallel;
+    return sums && has_results && !kernel_.scatters && kernel_.parallel > 0 && kernel_.loops() > kernel_.parallel &&
+           std::none_of(kernel_.stores.begin(), kernel_.stores.end(), [&](const Store& s) { return is_inner(kernel_, s.access); });
   }
 
   std::vector<Kernel> run(const std::function<ir::Value(TensorType)>& temporary) {

@@ -26,7 +26,9 @@ class KernelEmitter {
         module_(std::make_unique<llvm::Module>(symbol, context)),
         b(context),
         ops_(b, target),
-        lanes_(lanes_of(kernel, target)) {
+        lanes_(lanes_of(kernel, target)),
+        passes_(passes_of(kernel)),
+        varies_(varying(kernel)) {
     auto* pointer = b.getPtrTy();
     auto* type = llvm::FunctionType::get(b.getVoidTy(), {pointer, pointer, pointer, b.getInt64Ty(), b.getInt64Ty(), b.getInt64Ty()}, false);
     function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, symbol, *module_);
@@ -45,6 +47,7 @@ class KernelEmitter {
     for (std::size_t i = 0; i < kernel_.buffers.size(); ++i)
       buffers_.push_back(b.CreateLoad(b.getPtrTy(), b.CreateConstGEP1_64(b.getPtrTy(), function_->getArg(1), i), "b" + std::to_string(i)));
     for (const auto& e : structure_.extents) extents_.push_back(number(e));
+    rows_end_ = number(structure_.rows_end);
     index_.resize(kernel_.extents.size());
     if (kernel_.tiling.rows > 0) tiles_of_sums();
     else tiles();
@@ -160,16 +163,115 @@ class KernelEmitter {
 
   /// Everything for one place of the parallel loops (or `lanes` neighbouring ones).
   void cell(int lanes, V mask) {
-    Context context{lanes, mask, {}};
     if (kernel_.scatters) {
       sequential(kernel_.parallel, kernel_.loops(), [&] {
         Context inner{lanes, mask, {}};
-        stores(inner);
+        for (std::size_t s = 0; s < kernel_.stores.size(); ++s) stores({s}, inner);
       });
       return;
     }
-    if (!kernel_.reductions.empty()) reduce(context);
-    stores(context);
+    rows(kernel_.parallel, [&] { row(lanes, mask); });
+  }
+
+  /// Row loops from `d` on around body.
+  void rows(int d, const std::function<void()>& body) {
+    if (d == kernel_.first_sequential()) return body();
+    V end = extents_[at(d)];
+    if (d == kernel_.parallel && kernel_.rows_end != 0)
+      end = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, end, b.CreateSub(rows_end_, b.CreateMul(index_[at(d - 1)], end)));
+    loop(i64_of(0), end, i64_of(1), [&](V i) {
+      index_[at(d)] = i;
+      rows(d + 1, body);
+    });
+  }
+
+  /// All passes, then the stores that come after them.
+  void row(int lanes, V mask) {
+    Context outer{lanes, mask, {}};
+    results_.assign(kernel_.reductions.size(), {});
+    std::vector<std::size_t> last;
+    const int passes = passes_.empty() ? 0 : *std::max_element(passes_.begin(), passes_.end()) + 1;
+    for (pass_ = 0; pass_ < passes; ++pass_) {
+      std::vector<std::size_t> reductions, inner;
+      for (std::size_t k = 0; k < kernel_.reductions.size(); ++k)
+        if (pass_of(kernel_.reductions[k]) == pass_) reductions.push_back(k);
+      for (std::size_t s = 0; s < kernel_.stores.size(); ++s) {
+        if (!is_inner(kernel_, kernel_.stores[s].access)) {
+          if (pass_ == 0) last.push_back(s);
+        } else if (pass_of(kernel_.stores[s]) == pass_) {
+          inner.push_back(s);
+        }
+      }
+      if (!reductions.empty() || !inner.empty()) pass(reductions, inner, outer);
+    }
+    stores(last, outer);
+  }
+
+  int pass_of(const Reduction& r) const { return std::max(passes_[at(r.value)], r.index < 0 ? 0 : passes_[at(r.index)]); }
+  int pass_of(const Store& s) const {
+    int p = passes_[at(s.value)];
+    for (const auto& t : s.access.terms) p = std::max(p, t.indirect < 0 ? 0 : passes_[at(t.indirect)]);
+    return p;
+  }
+
+  /// Computes, before the sequential loops, what doesn't vary in them.
+  void hoist(int id, Context& outer, std::vector<bool>& seen) {
+    if (seen[at(id)]) return;
+    seen[at(id)] = true;
+    if (!varies_[at(id)]) {
+      expr(id, outer);
+      return;
+    }
+    const Expr& e = kernel_.exprs[at(id)];
+    if (e.kept && pass_ > passes_[at(id)]) return;
+    for (int o : e.operands) hoist(o, outer, seen);
+    for (const auto& t : e.access.terms)
+      if (t.indirect >= 0) hoist(t.indirect, outer, seen);
+  }
+
+  /// One walk of the sequential loops.
+  void pass(const std::vector<std::size_t>& reductions, const std::vector<std::size_t>& inner, Context& outer) {
+    std::vector<bool> seen(kernel_.exprs.size());
+    for (auto k : reductions) {
+      hoist(kernel_.reductions[k].value, outer, seen);
+      if (kernel_.reductions[k].index >= 0) hoist(kernel_.reductions[k].index, outer, seen);
+    }
+    for (auto s : inner) hoist(kernel_.stores[s].value, outer, seen);
+
+    const bool across = kernel_.vector_loop >= 0 && kernel_.is_sequential(kernel_.vector_loop);
+    const int lanes = across ? lanes_ : outer.lanes;
+    std::vector<Accumulator> accumulators;
+    for (auto k : reductions) accumulators.push_back(accumulator(k, lanes));
+    auto body = [&](int n, V mask) {
+      Context context{n, mask, outer.computed};
+      for (const auto& a : accumulators) accumulate(a, context);
+      stores(inner, context);
+    };
+    const int first = kernel_.first_sequential();
+    if (!across) {
+      sequential(first, kernel_.loops(), [&] { body(outer.lanes, outer.mask); });
+    } else {
+      sequential(first, kernel_.vector_loop, [&] {
+        V extent = extents_[at(kernel_.vector_loop)];
+        V full = b.CreateSub(extent, b.CreateURem(extent, i64_of(lanes)));
+        loop(i64_of(0), full, i64_of(lanes), [&](V i) {
+          index_[at(kernel_.vector_loop)] = i;
+          body(lanes, nullptr);
+        });
+        if (lanes > 1)
+          only_if(b.CreateICmpSLT(full, extent), [&] {
+            index_[at(kernel_.vector_loop)] = full;
+            body(lanes, b.CreateICmpSLT(lane_numbers(lanes), ops_.splat(b.CreateSub(extent, full), lanes)));
+          });
+      });
+    }
+    for (const auto& a : accumulators) {
+      const auto& r = kernel_.reductions[a.reduction];
+      Value value{stored(a.re), a.im ? stored(a.im) : nullptr};
+      V index = a.index ? stored(a.index) : nullptr;
+      if (across) across_lanes(r, lanes, value, index);
+      results_[a.reduction] = index ? Value{index} : value;
+    }
   }
 
   /// Loops [d, end), outermost first, around body.
@@ -184,6 +286,7 @@ class KernelEmitter {
   // Reductions --------------------------------------------------------------------------------------------------------
 
   struct Accumulator {
+    std::size_t reduction = 0;
     llvm::AllocaInst *re = nullptr, *im = nullptr, *index = nullptr;
     DType dtype = f32;
   };
@@ -256,79 +359,44 @@ class KernelEmitter {
 
   V stored(llvm::AllocaInst* a) { return b.CreateLoad(a->getAllocatedType(), a); }
 
-  void reduce(Context& context) {
-    const bool across = kernel_.vector_loop >= 0 && kernel_.is_sequential(kernel_.vector_loop);
-    const int lanes = across ? lanes_ : context.lanes;
-    std::vector<Accumulator> accumulators;
-    for (const auto& r : kernel_.reductions) {
-      Accumulator a;
-      a.dtype = accumulator_type(r);
-      auto* type = ops_.type(a.dtype, lanes);
-      a.re = variable(type);
-      b.CreateStore(identity(r, type, false), a.re);
-      if (a.dtype == c64) {
-        a.im = variable(type);
-        b.CreateStore(identity(r, type, true), a.im);
-      }
-      if (is_arg(r.op)) {
-        a.index = variable(ops_.type(i64, lanes));
-        b.CreateStore(llvm::ConstantInt::get(ops_.type(i64, lanes), std::numeric_limits<std::int64_t>::max()), a.index);
-      }
-      accumulators.push_back(a);
+  Accumulator accumulator(std::size_t reduction, int lanes) {
+    const Reduction& r = kernel_.reductions[reduction];
+    Accumulator a;
+    a.reduction = reduction;
+    a.dtype = accumulator_type(r);
+    auto* type = ops_.type(a.dtype, lanes);
+    a.re = variable(type);
+    b.CreateStore(identity(r, type, false), a.re);
+    if (a.dtype == c64) {
+      a.im = variable(type);
+      b.CreateStore(identity(r, type, true), a.im);
     }
-
-    if (!across) {
-      sequential(kernel_.parallel, kernel_.loops(), [&] { accumulate(accumulators, context.lanes, context.mask); });
-    } else {
-      sequential(kernel_.parallel, kernel_.vector_loop, [&] {
-        V extent = extents_[at(kernel_.vector_loop)];
-        V full = b.CreateSub(extent, b.CreateURem(extent, i64_of(lanes)));
-        loop(i64_of(0), full, i64_of(lanes), [&](V i) {
-          index_[at(kernel_.vector_loop)] = i;
-          accumulate(accumulators, lanes, nullptr);
-        });
-        if (lanes > 1)
-          only_if(b.CreateICmpSLT(full, extent), [&] {
-            index_[at(kernel_.vector_loop)] = full;
-            accumulate(accumulators, lanes, b.CreateICmpSLT(lane_numbers(lanes), ops_.splat(b.CreateSub(extent, full), lanes)));
-          });
-      });
+    if (is_arg(r.op)) {
+      a.index = variable(ops_.type(i64, lanes));
+      b.CreateStore(llvm::ConstantInt::get(ops_.type(i64, lanes), std::numeric_limits<std::int64_t>::max()), a.index);
     }
-
-    results_.clear();
-    for (std::size_t k = 0; k < accumulators.size(); ++k) {
-      const auto& r = kernel_.reductions[k];
-      const auto& a = accumulators[k];
-      Value value{stored(a.re), a.im ? stored(a.im) : nullptr};
-      V index = a.index ? stored(a.index) : nullptr;
-      if (across) across_lanes(r, lanes, value, index);
-      results_.push_back(index ? Value{index} : value);
-    }
+    return a;
   }
 
-  void accumulate(std::vector<Accumulator>& accumulators, int lanes, V mask) {
-    Context context{lanes, mask, {}};
-    for (std::size_t k = 0; k < accumulators.size(); ++k) {
-      const auto& r = kernel_.reductions[k];
-      const auto& a = accumulators[k];
-      Value value = expr(r.value, context);
-      value = {ops_.splat(value.re, lanes), value.im ? ops_.splat(value.im, lanes) : nullptr};
-      if (is_arg(r.op)) {
-        V index = ops_.splat(expr(r.index, context).re, lanes);
-        V best = stored(a.re), best_index = stored(a.index);
-        V wins = beats(r, value.re, index, best, best_index);
-        if (mask) wins = b.CreateAnd(wins, mask);
-        b.CreateStore(b.CreateSelect(wins, value.re, best), a.re);
-        b.CreateStore(b.CreateSelect(wins, index, best_index), a.index);
-        continue;
-      }
-      value = ops_.cast(value, r.dtype, a.dtype);
-      const Value before{stored(a.re), a.im ? stored(a.im) : nullptr};
-      Value after = combine(r, before, value);
-      if (mask) after = {b.CreateSelect(mask, after.re, before.re), after.im ? b.CreateSelect(mask, after.im, before.im) : nullptr};
-      b.CreateStore(after.re, a.re);
-      if (a.im) b.CreateStore(after.im, a.im);
+  void accumulate(const Accumulator& a, Context& context) {
+    const Reduction& r = kernel_.reductions[a.reduction];
+    Value value = expr(r.value, context);
+    value = {ops_.splat(value.re, context.lanes), value.im ? ops_.splat(value.im, context.lanes) : nullptr};
+    if (is_arg(r.op)) {
+      V index = ops_.splat(expr(r.index, context).re, context.lanes);
+      V best = stored(a.re), best_index = stored(a.index);
+      V wins = beats(r, value.re, index, best, best_index);
+      if (context.mask) wins = b.CreateAnd(wins, context.mask);
+      b.CreateStore(b.CreateSelect(wins, value.re, best), a.re);
+      b.CreateStore(b.CreateSelect(wins, index, best_index), a.index);
+      return;
     }
+    value = ops_.cast(value, r.dtype, a.dtype);
+    const Value before{stored(a.re), a.im ? stored(a.im) : nullptr};
+    Value after = combine(r, before, value);
+    if (context.mask) after = {b.CreateSelect(context.mask, after.re, before.re), after.im ? b.CreateSelect(context.mask, after.im, before.im) : nullptr};
+    b.CreateStore(after.re, a.re);
+    if (a.im) b.CreateStore(after.im, a.im);
   }
 
   /// Halves the vector until one element is left: a fixed order.
@@ -359,6 +427,7 @@ class KernelEmitter {
     if (const auto found = context.computed.find(id); found != context.computed.end()) return found->second;
     const Expr& e = kernel_.exprs[at(id)];
     Value value;
+    if (e.kept && pass_ > passes_[at(id)]) return context.computed[id] = read_kept(id, context);
     switch (e.kind) {
       case ExprKind::load: value = load(id, context); break;
       case ExprKind::constant: value = ops_.literal(e.literal.data(), e.dtype); break;
@@ -380,8 +449,30 @@ class KernelEmitter {
         break;
       }
     }
+    if (e.kept && pass_ == passes_[at(id)]) b.CreateAlignedStore(ops_.splat(value.re, context.lanes), kept_place(id, context), kept_align(e));
     context.computed[id] = value;
     return value;
+  }
+
+  llvm::Align kept_align(const Expr& e) const { return llvm::Align(size_of(e.dtype == f64 ? f64 : f32)); }
+
+  /// Where the value of a kept expression lies at the present indices.
+  V kept_place(int id, const Context& context) {
+    auto& memory = kept_[id];
+    auto* element = ops_.type(kernel_.exprs[at(id)].dtype, 1);
+    if (!memory) {
+      memory = variable(llvm::ArrayType::get(element, kept_elements + static_cast<std::uint64_t>(lanes_)));
+      memory->setAlignment(llvm::Align(64));
+    }
+    V place = i64_of(0);
+    for (int d = kernel_.first_sequential(); d < kernel_.loops(); ++d) place = b.CreateAdd(b.CreateMul(place, extents_[at(d)]), index_[at(d)]);
+    if (vector_is_parallel()) place = b.CreateMul(place, i64_of(context.lanes));
+    return b.CreateGEP(element, memory, place);
+  }
+
+  Value read_kept(int id, const Context& context) {
+    const Expr& e = kernel_.exprs[at(id)];
+    return {b.CreateAlignedLoad(ops_.type(e.dtype, context.lanes), kept_place(id, context), kept_align(e))};
   }
 
   /// An affine form at lane 0, and what each further lane adds.
@@ -599,21 +690,34 @@ class KernelEmitter {
 
   // Stores ------------------------------------------------------------------------------------------------------------
 
-  void stores(Context& context) {
-    for (std::size_t s = 0; s < kernel_.stores.size(); ++s) {
-      const Store& store = kernel_.stores[s];
-      Value value = expr(store.value, context);
-      const Position p = position(store.access, structure_.stores[s], first_check_of_store(s), context);
+  /// The given stores: all values are read before the first is written.
+  void stores(const std::vector<std::size_t>& which, Context& context) {
+    std::vector<Value> values;
+    for (auto s : which) values.push_back(expr(kernel_.stores[s].value, context));
+    for (std::size_t i = 0; i < which.size(); ++i) {
+      const Store& store = kernel_.stores[which[i]];
+      Value value = values[i];
+      const Position p = position(store.access, structure_.stores[which[i]], first_check_of_store(which[i]), context);
       const int parts = store.access.dtype == c64 ? 2 : 1;
       if (store.combine != Combine::set) {
         Value old{load_part(store.access, p, context, 0)};
         if (parts == 2) old.im = load_part(store.access, p, context, 1);
         static constexpr std::string_view names[] = {"", "add", "sub", "mul", "div", "min", "max"};
         const DType dtype = store.access.dtype;
-        value = ops_.emit(names[static_cast<int>(store.combine)], {old, value}, {dtype, dtype}, dtype);
+        const Value combined = ops_.emit(names[static_cast<int>(store.combine)], {old, value}, {dtype, dtype}, dtype);
+        value = store.begins ? begin_or(value, combined, context) : combined;
       }
       for (int part = 0; part < parts; ++part) store_part(store.access, p, part == 0 ? value.re : value.im, context, part);
     }
+  }
+
+  /// `first` in the first iteration of all row loops, `later` afterwards.
+  Value begin_or(const Value& first, const Value& later, const Context& context) {
+    V sum = i64_of(0);
+    for (int d = kernel_.parallel; d < kernel_.first_sequential(); ++d) sum = b.CreateOr(sum, index_[at(d)]);
+    V begins = b.CreateICmpEQ(sum, i64_of(0));
+    auto choose = [&](V x, V y) -> V { return x ? b.CreateSelect(begins, ops_.splat(x, context.lanes), ops_.splat(y, context.lanes)) : nullptr; };
+    return {choose(first.re, later.re), choose(first.im, later.im)};
   }
 
   void store_part(const Access& access, const Position& p, V value, const Context& context, int part) {
@@ -654,7 +758,12 @@ class KernelEmitter {
   V nothing_ = nullptr;  ///< zeros, read where an access is outside
   std::vector<V> numbers_;  ///< the parameters
   std::vector<V> buffers_, extents_, index_;
-  std::vector<Value> results_;
+  V rows_end_ = nullptr;
+  std::vector<int> passes_;    ///< by expression
+  std::vector<bool> varies_;   ///< by expression
+  int pass_ = 0;               ///< the one being emitted
+  std::vector<Value> results_;  ///< by reduction
+  std::map<int, llvm::AllocaInst*> kept_;
 };
 
 }  // namespace

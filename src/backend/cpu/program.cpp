@@ -171,10 +171,9 @@ class CpuProgram : public CompiledProgram {
       if (!call.step->refusal.empty())
         text += "%" + std::to_string(call.step->node) + " " + ir::describe(program_.graph[call.step->node]) +
                 " has no epilogue: " + call.step->refusal + "\n";
-    for (ir::NodeId id = 0; id < program_.graph.size(); ++id)
-      if (const auto& why = schedule_.regions.refusals[static_cast<std::size_t>(id)];
-          !why.empty() && program_.graph[id].op->kind == Kind::elementwise)
-        text += "%" + std::to_string(id) + " " + ir::describe(program_.graph[id]) + ": " + why + "\n";
+    for (const auto& r : schedule_.regions.refusals)
+      text += "%" + std::to_string(r.producer) + " " + ir::describe(program_.graph[r.producer]) + " apart from %" + std::to_string(r.consumer) + " " +
+              ir::describe(program_.graph[r.consumer]) + ": " + std::string(r.why) + "\n";
     return text + "arena: " + std::to_string(arena_bytes_) + " bytes, at most " + std::to_string(live_maximum_) + " alive\n";
   }
 
@@ -308,7 +307,7 @@ class CpuProgram : public CompiledProgram {
   static void cut(KernelCall& call) {
     const Kernel& k = *call.kernel;
     std::int64_t parallel = 1, sequential = 1;
-    for (int d = 0; d < k.loops(); ++d) (k.is_sequential(d) ? sequential : parallel) *= k.extents[static_cast<std::size_t>(d)];
+    for (int d = 0; d < k.loops(); ++d) (d >= k.parallel ? sequential : parallel) *= k.extents[static_cast<std::size_t>(d)];
     const bool vector = k.vector_loop >= 0 && !k.is_sequential(k.vector_loop);
     if (k.tiling.rows > 0) {
       const TileCount count = count_tiles(k, call.code.lanes);

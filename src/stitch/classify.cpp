@@ -1,0 +1,86 @@
+#include "stitch/classify.h"
+
+#include "graph/primitive.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace weft::stitching {
+namespace {
+
+/// Operands of a concatenation beyond which choosing between them costs more than a pass over memory.
+constexpr std::size_t most_joined = 4;
+
+/// Drops or inserts dimensions of size 1 only.
+bool keeps_order(const Shape& a, const Shape& b) {
+  std::vector<std::int64_t> x, y;
+  std::copy_if(a.begin(), a.end(), std::back_inserter(x), [](auto s) { return s != 1; });
+  std::copy_if(b.begin(), b.end(), std::back_inserter(y), [](auto s) { return s != 1; });
+  return x == y;
+}
+
+}  // namespace
+
+bool is_source(const ir::Node& node) {
+  const auto name = node.op->name;
+  return name == "placeholder" || name == "variable" || name == "constant" || name == "run_index";
+}
+
+bool is_free(const ir::Node& node) {
+  return (node.op->name == "constant" && node.attributes.literal("value").splat) || node.op->name == "iota";
+}
+
+bool is_reduction(const ir::Node& node) {
+  const auto name = node.op->name;
+  return name.starts_with("reduce_") || name == "arg_max" || name == "arg_min";
+}
+
+bool is_view(const ir::Graph& graph, const ir::Node& node) {
+  const auto name = node.op->name;
+  return name == "transpose" || name == "broadcast" || name == "slice" ||
+         (name == "reshape" && keeps_order(graph.type(node.operands[0]).shape, node.types[0].shape));
+}
+
+bool is_pointwise(const ir::Graph& graph, const ir::Node& node) {
+  const auto name = node.op->name;
+  return node.op->kind == Kind::elementwise || is_view(graph, node) || name == "random_bits" || name == "pad" || name == "iota" ||
+         (name == "concat" && node.operands.size() <= most_joined);
+}
+
+bool is_cheap(const ir::Node& node) {
+  static constexpr std::array<std::string_view, 27> names = {
+      "add",   "sub",        "mul",     "neg",           "abs",  "max",     "min",       "fmax",          "fmin",  "relu",   "select",     "equal",
+      "not_equal", "less",   "less_equal", "greater",    "greater_equal", "logical_not", "bit_and",       "bit_or", "bit_xor", "bit_not", "real",
+      "imag",  "conj",       "complex", "bitcast"};
+  if (node.op->name == "cast") return node.types[0].dtype != f16 && node.types[0].dtype != bf16;
+  return std::find(names.begin(), names.end(), node.op->name) != names.end();
+}
+
+bool reads_through_map(const ir::Graph& graph, const ir::Node& node, std::size_t operand) {
+  const auto name = node.op->name;
+  if (node.op->kind == Kind::elementwise || is_view(graph, node) || name == "concat" || is_reduction(node)) return true;
+  if (name == "pad") {
+    const auto& interior = node.attributes.integers("interior");
+    return operand == 1 || std::all_of(interior.begin(), interior.end(), [](auto i) { return i == 0; });
+  }
+  return (name == "gather" || name == "scatter") && operand > 0;
+}
+
+std::int64_t elements_read(const ir::Graph& graph, const ir::Node& node, std::size_t operand) {
+  const auto name = node.op->name;
+  if (name == "gather" || name == "scatter" || !reads_through_map(graph, node, operand)) return -1;
+  const std::int64_t own = graph.type(node.operands[operand]).shape.element_count();
+  if (is_reduction(node) || name == "concat" || name == "pad") return own;
+  return node.types[0].shape.element_count();
+}
+
+std::vector<bool> reduced_dimensions(const ir::Graph& graph, const ir::Node& node) {
+  const int rank = graph.type(node.operands[0]).shape.rank();
+  std::vector<bool> reduced(static_cast<std::size_t>(rank), !node.attributes.has("axes"));
+  if (node.attributes.has("axes"))
+    for (auto a : node.attributes.integers("axes")) reduced[static_cast<std::size_t>(a < 0 ? a + rank : a)] = true;
+  return reduced;
+}
+
+}  // namespace weft::stitching

@@ -1,0 +1,28 @@
+// What stitching may do with an operation, by its name and attributes alone.
+#pragma once
+
+#include "graph/ir.h"
+
+#include <vector>
+
+namespace weft::stitching {
+
+/// Placeholders, variables, constants and the run's index: memory that is there before the run.
+bool is_source(const ir::Node& node);
+/// Costs nothing to repeat: a constant of equal elements, an iota.
+bool is_free(const ir::Node& node);
+bool is_reduction(const ir::Node& node);
+/// Reads one element of its operand at an index that is affine in its own.
+bool is_view(const ir::Graph& graph, const ir::Node& node);
+/// Computed element by element: can be a member of a space.
+bool is_pointwise(const ir::Graph& graph, const ir::Node& node);
+/// Takes about as long as an addition.
+bool is_cheap(const ir::Node& node);
+/// Whether the node reads that operand through an index map that can be composed with another.
+bool reads_through_map(const ir::Graph& graph, const ir::Node& node, std::size_t operand);
+/// Elements of the operand that the node reads, counted once for each time that it does; -1 when only the data tell.
+std::int64_t elements_read(const ir::Graph& graph, const ir::Node& node, std::size_t operand);
+/// By dimension of a reduction's operand: reduced.
+std::vector<bool> reduced_dimensions(const ir::Graph& graph, const ir::Node& node);
+
+}  // namespace weft::stitching

@@ -27,9 +27,7 @@ bool is_source(const ir::Node& node) {
   return name == "placeholder" || name == "variable" || name == "constant" || name == "run_index";
 }
 
-bool is_free(const ir::Node& node) {
-  return (node.op->name == "constant" && node.attributes.literal("value").splat) || node.op->name == "iota";
-}
+bool is_free(const ir::Node& node) { return (node.op->name == "constant" && node.attributes.literal("value").splat) || node.op->name == "iota"; }
 
 bool is_reduction(const ir::Node& node) {
   const auto name = node.op->name;
@@ -50,9 +48,9 @@ bool is_pointwise(const ir::Graph& graph, const ir::Node& node) {
 
 bool is_cheap(const ir::Node& node) {
   static constexpr std::array<std::string_view, 27> names = {
-      "add",   "sub",        "mul",     "neg",           "abs",  "max",     "min",       "fmax",          "fmin",  "relu",   "select",     "equal",
-      "not_equal", "less",   "less_equal", "greater",    "greater_equal", "logical_not", "bit_and",       "bit_or", "bit_xor", "bit_not", "real",
-      "imag",  "conj",       "complex", "bitcast"};
+      "add",     "sub",    "mul",     "neg",       "abs",  "max",        "min",     "fmax",          "fmin",
+      "relu",    "select", "equal",   "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_not",
+      "bit_and", "bit_or", "bit_xor", "bit_not",   "real", "imag",       "conj",    "complex",       "bitcast"};
   if (node.op->name == "cast") return node.types[0].dtype != f16 && node.types[0].dtype != bf16;
   return std::find(names.begin(), names.end(), node.op->name) != names.end();
 }

@@ -13,8 +13,8 @@ constexpr int most_kept = 2;
 constexpr std::int64_t most_lanes = 16;
 
 bool is_dear(std::string_view op) {
-  static constexpr std::array<std::string_view, 23> names = {"exp",  "exp2",  "exp10", "expm1", "log",  "log2", "log10", "log1p",
-                                                             "sin",  "cos",   "tan",   "asin",  "acos", "atan", "sinh",  "cosh",
+  static constexpr std::array<std::string_view, 23> names = {"exp",  "exp2",  "exp10", "expm1", "log",  "log2", "log10",  "log1p",
+                                                             "sin",  "cos",   "tan",   "asin",  "acos", "atan", "sinh",   "cosh",
                                                              "tanh", "asinh", "acosh", "atanh", "erf",  "pow",  "sigmoid"};
   return op == "philox" || std::find(names.begin(), names.end(), op) != names.end();
 }

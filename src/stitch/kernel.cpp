@@ -213,7 +213,10 @@ std::string print(const Kernel& kernel, const std::function<TensorType(ir::Value
   std::string s = "kernel " + kernel.name + "\n  loops";
   for (int d = 0; d < kernel.loops(); ++d)
     s += " i" + std::to_string(d) + "<" + std::to_string(kernel.extents[static_cast<std::size_t>(d)]) +
-         (d < kernel.parallel ? "" : kernel.is_sequential(d) ? " sequential" : " row") + (d == kernel.vector_loop ? " vector" : "");
+         (d < kernel.parallel       ? ""
+          : kernel.is_sequential(d) ? " sequential"
+                                    : " row") +
+         (d == kernel.vector_loop ? " vector" : "");
   if (const Tiling& t = kernel.tiling; t.rows > 0)
     s += " tiles of " + std::to_string(t.rows) + "x" + std::to_string(t.columns) +
          (t.depth > 0 ? ", " + std::to_string(t.depth) + " iterations a pass" : "") +

@@ -107,7 +107,7 @@ Schedule lower(const Program& program, bool stitch_enabled, const std::function<
     std::string_view prefix;
     void (*lower)(Lowering&, ir::NodeId);
   };
-  static constexpr Rule rules[] = {{"concat", lower_concat}, {"matmul", lower_matmul},  {"conv", lower_convolution},
+  static constexpr Rule rules[] = {{"concat", lower_concat}, {"matmul", lower_matmul}, {"conv", lower_convolution},
                                    {"pool_", lower_pooling}, {"gather", lower_gather}, {"scatter", lower_scatter}};
 
   for (int i = 0; i < static_cast<int>(schedule.regions.list.size()); ++i) {

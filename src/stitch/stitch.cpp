@@ -43,7 +43,13 @@ struct Read {
 class Stitcher {
  public:
   Stitcher(const Program& program, bool enabled)
-      : graph_(program.graph), enabled_(enabled), live_(Rewriter::live(program)), consumers_(size()), reads_(size()), repeated_(size()), escapes_(size()) {
+      : graph_(program.graph),
+        enabled_(enabled),
+        live_(Rewriter::live(program)),
+        consumers_(size()),
+        reads_(size()),
+        repeated_(size()),
+        escapes_(size()) {
     regions_.inlined.resize(size());
     regions_.region_of.assign(size(), -1);
     regions_.walked.resize(size());
@@ -83,7 +89,8 @@ class Stitcher {
     if (node.op->name == "constant") return is_free(node);
     if (!is_free(node) && (!enabled_ || !is_view(graph_, node))) return false;
     const auto& uses = consumers_[at(id)];
-    return !escapes_[at(id)] && std::all_of(uses.begin(), uses.end(), [&](const Use& u) { return reads_through_map(graph_, graph_[u.node], u.operand); });
+    return !escapes_[at(id)] &&
+           std::all_of(uses.begin(), uses.end(), [&](const Use& u) { return reads_through_map(graph_, graph_[u.node], u.operand); });
   }
 
   // What an operation reads ---------------------------------------------------------------------------------------------
@@ -375,7 +382,8 @@ class Stitcher {
     region.reduced = rows;
     if (columns != 0)
       for (auto id : region.members)
-        if (is_reduction(graph_[id]) && reduced_loops(id) == columns && !adds_up(graph_[id])) return "a sum over columns can't be put together from parts";
+        if (is_reduction(graph_[id]) && reduced_loops(id) == columns && !adds_up(graph_[id]))
+          return "a sum over columns can't be put together from parts";
 
     // How many walks over the row it takes.
     std::vector<std::pair<ir::NodeId, int>> pass;
@@ -398,7 +406,8 @@ class Stitcher {
     if (passes == 0) return {};
     const std::int64_t length = extent(region, rows), cells = extent(region, full & ~rows), total = length * cells;
     const bool is_row = (rows & innermost) != 0 || rows == 0;
-    if (length > (is_row ? longest_row : longest_column)) return is_row ? "a row is too long to stay in a cache" : "a column is too long to stay in a cache";
+    if (length > (is_row ? longest_row : longest_column))
+      return is_row ? "a row is too long to stay in a cache" : "a column is too long to stay in a cache";
     if (total >= shared_from && cells / (is_row ? 1 : column_lanes) < least_rows) return "there are too few rows to share out";
     return {};
   }
@@ -433,7 +442,7 @@ class Stitcher {
   void join_neighbours() {
     std::vector<std::vector<ir::NodeId>> readers(size());
     for (ir::NodeId id = 0; id < graph_.size(); ++id)
-      if (regions_.region_of[at(id)] >= 0 && region_of(id).is_space)
+      if (regions_.region_of[at(id)] >= 0 && region_of(id).is_space && !is_view(graph_, graph_[id]))
         for (const auto& r : reads_[at(id)])
           if (r.is_aligned) readers[at(r.source)].push_back(id);
     for (ir::NodeId source = 0; source < graph_.size(); ++source)
@@ -463,7 +472,7 @@ class Stitcher {
   bool all_compose(ir::NodeId id, std::int64_t& elements) const {
     for (const auto& u : consumers_[at(id)]) {
       const ir::Node& user = graph_[u.node];
-      if (!reads_through_map(graph_, user, u.operand)) return false;
+      if (!reads_through_map(graph_, user, u.operand) || (!regions_.inlined[at(u.node)] && is_alias(user))) return false;
       if (is_view(graph_, user) && regions_.inlined[at(u.node)] && user.op->name != "slice") {
         if (user.types[0].shape.element_count() > graph_[id].types[0].shape.element_count()) elements = unbounded;
         if (!all_compose(u.node, elements)) return false;
@@ -495,9 +504,8 @@ class Stitcher {
       const bool once = elements != unbounded && elements <= own;
       const bool is_light = is_repeatable(region, result) && (region.members.size() <= 2 || elements_of_readers(result) <= own);
       const std::size_t weight = weight_of(region);
-      if ((!once && !is_light) || std::any_of(readers_[at(result)].begin(), readers_[at(result)].end(), [&](auto reader) {
-            return weight + weight_of(region_of(reader)) > largest_kernel;
-          }))
+      if ((!once && !is_light) || std::any_of(readers_[at(result)].begin(), readers_[at(result)].end(),
+                                              [&](auto reader) { return weight + weight_of(region_of(reader)) > largest_kernel; }))
         continue;
       for (auto id : region.members) regions_.inlined[at(id)] = true, regions_.region_of[at(id)] = -1;
       region = {};

@@ -394,7 +394,8 @@ class KernelEmitter {
     value = ops_.cast(value, r.dtype, a.dtype);
     const Value before{stored(a.re), a.im ? stored(a.im) : nullptr};
     Value after = combine(r, before, value);
-    if (context.mask) after = {b.CreateSelect(context.mask, after.re, before.re), after.im ? b.CreateSelect(context.mask, after.im, before.im) : nullptr};
+    if (context.mask)
+      after = {b.CreateSelect(context.mask, after.re, before.re), after.im ? b.CreateSelect(context.mask, after.im, before.im) : nullptr};
     b.CreateStore(after.re, a.re);
     if (a.im) b.CreateStore(after.im, a.im);
   }
@@ -759,9 +760,9 @@ class KernelEmitter {
   std::vector<V> numbers_;  ///< the parameters
   std::vector<V> buffers_, extents_, index_;
   V rows_end_ = nullptr;
-  std::vector<int> passes_;    ///< by expression
-  std::vector<bool> varies_;   ///< by expression
-  int pass_ = 0;               ///< the one being emitted
+  std::vector<int> passes_;     ///< by expression
+  std::vector<bool> varies_;    ///< by expression
+  int pass_ = 0;                ///< the one being emitted
   std::vector<Value> results_;  ///< by reduction
   std::map<int, llvm::AllocaInst*> kept_;
 };

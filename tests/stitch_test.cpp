@@ -1,0 +1,177 @@
+// What becomes one kernel, and that it computes the same.
+#include <weft/weft.h>
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "compile/backend.h"
+
+extern "C" void omp_set_num_threads(int);
+
+namespace weft {
+namespace {
+
+class Stitch : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!has_backend(Backend::cpu)) GTEST_SKIP() << "the cpu backend is not part of this build";
+  }
+  static constexpr RunOptions cpu{.backend = Backend::cpu};
+  static constexpr RunOptions reference{.backend = Backend::reference};
+
+  static NDArray waves(Shape shape, double phase = 0) {
+    NDArray a(f32, shape);
+    double i = phase;
+    for (auto& e : a.elements<float>()) e = static_cast<float>(std::sin(i) * 2), i += 0.7311;
+    return a;
+  }
+
+  /// Kernels of the compiled targets, after comparing what they compute with the reference, and one thread's bits with two's.
+  int kernels(Graph& g, const std::vector<std::pair<Tensor, NDArray>>& feeds, const std::vector<Tensor>& targets, double tolerance = 3e-6) {
+    std::vector<FeedType> types;
+    std::vector<TensorData> data;
+    for (const auto& [t, a] : feeds) types.push_back({t, a.type()}), data.emplace_back(a);
+    const Executable e = g.compile(types, targets, {}, cpu), r = g.compile(types, targets, {}, reference);
+    omp_set_num_threads(1);
+    const auto alone = e.run(data);
+    omp_set_num_threads(2);
+    const auto together = e.run(data), expected = r.run(data);
+    for (std::size_t t = 0; t < targets.size(); ++t) {
+      const auto x = together[t].elements<float>(), y = expected[t].elements<float>();
+      EXPECT_EQ(std::memcmp(alone[t].data(), together[t].data(), static_cast<std::size_t>(alone[t].byte_count())), 0) << "target " << t;
+      double worst = 0;
+      for (std::size_t i = 0; i < x.size(); ++i) worst = std::max(worst, std::abs(double{x[i]} - y[i]) / (1 + std::abs(double{y[i]})));
+      EXPECT_LT(worst, tolerance) << "target " << t;
+    }
+    return e.statistics().kernels;
+  }
+};
+
+TEST_F(Stitch, SoftmaxIsOneKernel) {
+  for (const Shape& shape : {Shape{7, 33}, Shape{300, 500}, Shape{1, 5}, Shape{40, 3, 70}}) {
+    Graph g;
+    const Tensor x = g.placeholder(shape, f32);
+    EXPECT_EQ(kernels(g, {{x, waves(shape)}}, {softmax(x * 0.125f, -1)}), 1) << shape.str();
+    EXPECT_EQ(kernels(g, {{x, waves(shape)}}, {log_softmax(x, -1)}), 1) << shape.str();
+  }
+}
+
+TEST_F(Stitch, SoftmaxOverAnOuterAxisIsOneKernelWhereAColumnFits) {
+  Graph g;
+  const Tensor x = g.placeholder({50, 300}, f32);
+  EXPECT_EQ(kernels(g, {{x, waves({50, 300})}}, {softmax(x, 0)}), 1);
+}
+
+TEST_F(Stitch, LayerNormAndItsGradientsAreOneKernelAndATotal) {
+  for (const Shape& shape : {Shape{300, 500}, Shape{67, 129}}) {
+    Graph g;
+    const std::int64_t c = shape[1];
+    const Tensor x = g.placeholder(shape, f32), gamma = g.placeholder({c}, f32), beta = g.placeholder({c}, f32), dy = g.placeholder(shape, f32);
+    const Tensor y = layer_norm(x, -1, {.gamma = gamma, .beta = beta});
+    const std::vector<std::pair<Tensor, NDArray>> feeds{{x, waves(shape)}, {gamma, waves({c}, 1)}, {beta, waves({c}, 2)}};
+    EXPECT_EQ(kernels(g, feeds, {y}), 1) << shape.str();
+    auto with_dy = feeds;
+    with_dy.emplace_back(dy, waves(shape, 3));
+    const auto grads = g.gradients(sum(y * dy), {x, gamma, beta});
+    // Rows with blocks of column sums, then the blocks' totals.
+    EXPECT_LE(kernels(g, with_dy, {grads[0], grads[1], grads[2]}, 2e-5), 3) << shape.str();
+  }
+}
+
+TEST_F(Stitch, CrossEntropyAndItsGradientAreFewKernels) {
+  Graph g;
+  const Tensor x = g.placeholder({200, 1000}, f32), labels = g.placeholder({200}, i32);
+  NDArray truth(i32, {200});
+  int n = 0;
+  for (auto& l : truth.elements<std::int32_t>()) l = (n += 37) % 1000;
+  const Tensor loss = softmax_cross_entropy(x, labels, Reduction::mean);
+  EXPECT_LE(kernels(g, {{x, waves({200, 1000})}, {labels, truth}}, {loss, g.gradients(loss, {x})[0]}), 2);
+}
+
+TEST_F(Stitch, SeveralReductionsOfOneArrayAreOnePass) {
+  Graph g;
+  const Tensor x = g.placeholder({100, 700}, f32);
+  EXPECT_EQ(kernels(g, {{x, waves({100, 700})}}, {sum(x, 1), max(x, 1), mean(square(x), 1)}, 1e-5), 1);
+}
+
+TEST_F(Stitch, SumsOverRowsAndColumnsAreOnePass) {
+  for (const Shape& shape : {Shape{257, 700}, Shape{3, 5}, Shape{1000, 64}, Shape{20, 30, 40}}) {
+    Graph g;
+    const Tensor x = g.placeholder(shape, f32);
+    const int last = shape.rank() - 1;
+    std::vector<int> leading;
+    for (int d = 0; d < last; ++d) leading.push_back(d);
+    EXPECT_EQ(kernels(g, {{x, waves(shape)}}, {sum(x, last), sum(square(x), leading), x + 1.0f}, 1e-5), 2) << shape.str();
+  }
+}
+
+TEST_F(Stitch, ColumnSumsAreAddedRowByRow) {
+  Graph g;
+  const Tensor x = g.placeholder({1001, 130}, f32), y = g.placeholder({1001, 130}, f32);
+  const NDArray a = waves({1001, 130}), c = waves({1001, 130}, 5);
+  EXPECT_EQ(kernels(g, {{x, a}, {y, c}}, {sum(x * y, 0), max(x, 0), min(y, 0)}, 2e-5), 2);
+  EXPECT_EQ(kernels(g, {{x, a}, {y, c}}, {select(x > 0, y, 0), sum(select(x > 0, y, 0), 0) * 0.5f}, 2e-5), 2);
+}
+
+TEST_F(Stitch, AResultThatOthersReadIsStoredByTheKernelThatComputesIt) {
+  Graph g;
+  const Tensor x = g.placeholder({64, 96}, f32), y = exp(x) * 2.0f, z = sqrt(y + 1.0f);
+  EXPECT_EQ(kernels(g, {{x, waves({64, 96})}}, {y, z, z - y}), 1);
+}
+
+TEST_F(Stitch, RegionsThatReadTheSameMemoryAreOne) {
+  Graph g;
+  const Tensor x = g.placeholder({64, 96}, f32);
+  EXPECT_EQ(kernels(g, {{x, waves({64, 96})}}, {exp(x), tanh(x), sum(x, 1)}), 1);
+}
+
+TEST_F(Stitch, BatchNormOfAnImageIsFewKernels) {
+  Graph g;
+  const Tensor x = g.placeholder({8, 10, 10, 32}, f32), gamma = g.placeholder({32}, f32), beta = g.placeholder({32}, f32);
+  const std::vector<std::pair<Tensor, NDArray>> feeds{{x, waves({8, 10, 10, 32})}, {gamma, waves({32}, 1)}, {beta, waves({32}, 2)}};
+  EXPECT_LE(kernels(g, feeds, {batch_norm(x, {.gamma = gamma, .beta = beta}).y}, 1e-5), 5);
+}
+
+TEST_F(Stitch, AnInstanceNormIsOneKernel) {
+  Graph g;
+  const Tensor x = g.placeholder({4, 32, 9, 9}, f32);
+  EXPECT_EQ(kernels(g, {{x, waves({4, 32, 9, 9})}}, {instance_norm(x, {.axis = 1})}, 1e-5), 1);
+}
+
+TEST_F(Stitch, PartsOfAnArrayAreComputedWhereTheyAreRead) {
+  Graph g;
+  const Tensor x = g.placeholder({32, 40}, f32), z = x * 2.0f + 1.0f;
+  const Tensor y = sigmoid(slice(z, 1, 0, 20)) * tanh(slice(z, 1, 20, 20));
+  EXPECT_EQ(kernels(g, {{x, waves({32, 40})}}, {y}), 1);
+}
+
+TEST_F(Stitch, ACheapValueIsComputedByEachOfItsReaders) {
+  Graph g;
+  const Tensor x = g.placeholder({64, 64}, f32), a = x + 1.0f;
+  const auto e = g.compile({{x, {f32, {64, 64}}}}, {sum(a * x, 1), transpose(a, 0, 1) * 3.0f}, {}, cpu);
+  EXPECT_EQ(e.statistics().arena_bytes, 0);
+}
+
+TEST_F(Stitch, ACycleIsNotMade) {
+  // b reads a directly, and through a matrix product: a and b can't be one kernel.
+  Graph g;
+  const Tensor x = g.placeholder({48, 48}, f32), a = exp(x * 0.1f), b = a + matmul(a, x);
+  kernels(g, {{x, waves({48, 48})}}, {b * 2.0f, a}, 1e-5);
+}
+
+TEST_F(Stitch, AValueReadAtOtherPlacesThanItsOwnIsStored) {
+  Graph g;
+  const Tensor x = g.placeholder({30, 30}, f32), e = exp(x), s = e / sum(e, 1, {.keep = true});
+  EXPECT_EQ(kernels(g, {{x, waves({30, 30})}}, {s + transpose(s, 0, 1), s * reverse(s, {0})}), 2);
+}
+
+TEST_F(Stitch, ConcatenationsAreReadInPlace) {
+  Graph g;
+  const Tensor x = g.placeholder({16, 10}, f32), y = g.placeholder({16, 7}, f32);
+  EXPECT_EQ(kernels(g, {{x, waves({16, 10})}, {y, waves({16, 7}, 2)}}, {sum(exp(concat({x, y * 2.0f}, 1)), 1)}), 1);
+}
+
+}  // namespace
+}  // namespace weft

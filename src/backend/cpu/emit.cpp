@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <optional>
 
 namespace weft::cpu {
@@ -156,7 +157,9 @@ class KernelEmitter {
     host.finish = [this](std::vector<Value> results, int lanes, V mask) {
       results_ = std::move(results);
       Context context{lanes, mask, {}};
-      stores(context);
+      std::vector<std::size_t> all(kernel_.stores.size());
+      std::iota(all.begin(), all.end(), std::size_t{0});
+      stores(all, context);
     };
     emit_tiles(host, function_->getArg(3), function_->getArg(4), function_->getArg(5));
   }

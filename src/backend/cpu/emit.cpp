@@ -759,7 +759,7 @@ class KernelEmitter {
   OpEmitter ops_;
   int lanes_;
   llvm::Function* function_ = nullptr;
-  V nothing_ = nullptr;  ///< zeros, read where an access is outside
+  V nothing_ = nullptr;     ///< zeros, read where an access is outside
   std::vector<V> numbers_;  ///< the parameters
   std::vector<V> buffers_, extents_, index_;
   V rows_end_ = nullptr;

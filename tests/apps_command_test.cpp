@@ -56,6 +56,7 @@ TEST(WeftCommand, TellsItsVersionAndWhatItWasBuiltWith) {
   const Folder folder;
   EXPECT_TRUE(weft(folder, "--version").out.starts_with("weft 0."));
   EXPECT_NE(weft(folder, "info").out.find("reference"), std::string::npos);
+  EXPECT_NE(weft(folder, "rules").out.find("x * 1 is x"), std::string::npos);
   EXPECT_NE(weft(folder, "train digits --help").out.find("--optimizer"), std::string::npos);
 }
 

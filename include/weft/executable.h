@@ -45,6 +45,9 @@ struct RunOptions {
   bool stitch = true;
   /// Fold constants, merge identical operations and apply algebraic rules.
   bool simplify = true;
+  /// Names of single rules to leave out; `weft rules` lists them. The environment variable WEFT_WITHOUT adds to them, separated by
+  /// commas. A run that names an unknown one throws RunError.
+  std::vector<std::string> without = {};
   friend bool operator==(const RunOptions&, const RunOptions&) = default;
 };
 

@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   weft::apps::add_data_command(weft);
   weft::apps::add_bench_command(weft);
   weft::apps::add_info_command(weft);
+  weft::apps::add_rules_command(weft);
   try {
     weft.parse(argc, argv);
   } catch (const CLI::Success& e) {

@@ -7,6 +7,7 @@
 
 #include <weft/error.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 
@@ -15,15 +16,28 @@ namespace {
 
 struct Pass {
   const char* name;
-  Program (*run)(const Program&);
+  Program (*run)(const Program&, const RunOptions&);
 };
 
 constexpr Pass simplifications[] = {
     {"fold constants", fold_constants},
+    // Rules look for one value used twice.
+    {"merge identical", merge_identical},
     {"apply rules", apply_rules},
+    {"fold constants", fold_constants},
     {"merge identical", merge_identical},
     {"drop unused", drop_unused},
 };
+
+constexpr Switch optional[] = {
+    {"fold constants", "operations on constants become constants"},
+    {"merge identical", "identical operations become one"},
+};
+
+bool is_wanted(const Pass& pass, const RunOptions& options) {
+  const bool is_optional = std::ranges::find(optional, pass.name, &Switch::name) != std::end(optional);
+  return options.simplify && (!is_optional || is_on(options, pass.name));
+}
 
 class Timer {
  public:
@@ -39,6 +53,8 @@ class Timer {
 };
 
 }  // namespace
+
+std::span<const Switch> optional_passes() { return optional; }
 
 Backend resolve(Backend backend) {
   if (backend == Backend::automatic) {
@@ -56,6 +72,7 @@ Backend resolve(Backend backend) {
 Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
                  const RunOptions& options) {
   Compiled compiled;
+  compiled.options = settled(options);
   Timer whole, timer;
   const bool verifies = std::getenv("WEFT_VERIFY") != nullptr;
   auto finished = [&](const char* pass) {
@@ -66,13 +83,12 @@ Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::
   compiled.specialized = specialize(graph, feeds, targets, operations);
   compiled.program = compiled.specialized;
   finished("specialize");
-  if (options.simplify)
-    for (const auto& pass : simplifications) {
-      compiled.program = pass.run(compiled.program);
+  for (const auto& pass : simplifications)
+    if (is_wanted(pass, compiled.options)) {
+      compiled.program = pass.run(compiled.program, compiled.options);
       finished(pass.name);
     }
-  compiled.options = options;
-  compiled.code = make_code(resolve(options.backend), compiled.program, options);
+  compiled.code = make_code(compiled.options.backend, compiled.program, compiled.options);
   compiled.statistics.passes.emplace_back("generate code", timer.lap());
   compiled.code->describe(compiled.statistics);
   count_work(compiled.program, compiled.statistics);
@@ -83,9 +99,9 @@ Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::
 std::string Compiled::dump() const {
   Program p = specialized;
   std::string text = "== specialize\n" + p.str();
-  if (options.simplify)
-    for (const auto& pass : simplifications) {
-      p = pass.run(p);
+  for (const auto& pass : simplifications)
+    if (is_wanted(pass, options)) {
+      p = pass.run(p, options);
       text += std::string("== ") + pass.name + "\n" + p.str();
     }
   return text + code->dump();

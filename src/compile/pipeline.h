@@ -3,6 +3,7 @@
 
 #include "compile/backend.h"
 #include "compile/program.h"
+#include "compile/switches.h"
 
 #include <memory>
 #include <string>
@@ -22,6 +23,9 @@ struct Compiled {
 
 Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
                  const RunOptions& options);
+
+/// The passes that can be left out.
+std::span<const Switch> optional_passes();
 
 /// `automatic` resolved; throws RunError for a backend that was not built or an unknown WEFT_BACKEND.
 Backend resolve(Backend backend);

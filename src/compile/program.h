@@ -72,12 +72,12 @@ class Rewriter {
 Program specialize(const GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations);
 
 /// Operations on constants become constants.
-Program fold_constants(const Program& program);
+Program fold_constants(const Program& program, const RunOptions& options);
 /// Algebraic rules; see rules.cpp.
-Program apply_rules(const Program& program);
+Program apply_rules(const Program& program, const RunOptions& options);
 /// Identical operations become one.
-Program merge_identical(const Program& program);
+Program merge_identical(const Program& program, const RunOptions& options);
 /// Drops what nothing needs.
-Program drop_unused(const Program& program);
+Program drop_unused(const Program& program, const RunOptions& options);
 
 }  // namespace weft

@@ -1,186 +1,106 @@
-// Algebraic rules: rows of (name, operation, what it is replaced by). Only rewrites that give the same bits for every
-// input, NaN and signed zero included.
+// How algebraic rules are applied.
 #include "compile/rules.h"
 
+#include "compile/switches.h"
 #include "graph/primitive.h"
 
-#include <cmath>
-#include <optional>
+#include <algorithm>
+#include <iterator>
+#include <string>
 
 namespace weft {
-namespace {
 
-using Replacement = std::optional<ir::Value>;
+std::span<const Rule* const> RuleSet::of(const Primitive& op) const {
+  const auto [at, is_new] = by_op_.try_emplace(&op);
+  if (is_new) std::ranges::copy_if(rules_, std::back_inserter(at->second), [&](const Rule* rule) { return rule->is_for(op.name); });
+  return at->second;
+}
 
-struct Match {
-  const ir::Graph& graph;
-  const ir::Node& node;
+bool Match::is(ir::Value v, std::string_view op) const { return producer(v).op->name == op; }
 
-  ir::Value operand(std::size_t i) const { return node.operands[i]; }
-  const ir::Node& producer(std::size_t i) const { return graph[node.operands[i].node]; }
-  const TensorType& operand_type(std::size_t i) const { return graph.type(node.operands[i]); }
-  /// The value of operand i when it is a constant whose elements are all the same.
-  std::optional<double> splat(std::size_t i) const {
-    const auto& p = producer(i);
-    if (p.op->name != "constant") return std::nullopt;
-    const Literal& literal = p.attributes.literal("value");
-    if ((!literal.splat && literal.type.shape.element_count() != 1) || is_complex(literal.type.dtype)) return std::nullopt;
-    return Literal{
-        {literal.type.dtype, {}}, false, {literal.bytes.begin(), literal.bytes.begin() + static_cast<std::ptrdiff_t>(size_of(literal.type.dtype))}}
-        .array()
-        .item();
+std::optional<double> Match::splat(ir::Value v) const {
+  if (!is(v, "constant")) return std::nullopt;
+  const Literal& literal = producer(v).attributes.literal("value");
+  const DType dtype = literal.type.dtype;
+  if ((!literal.splat && literal.type.shape.element_count() != 1) || is_complex(dtype)) return std::nullopt;
+  const auto element = literal.bytes.begin();
+  return Literal{{dtype, {}}, false, {element, element + static_cast<std::ptrdiff_t>(size_of(dtype))}}.array().item();
+}
+
+ir::Value Match::add(std::string_view op, std::vector<ir::Value> operands, Attributes attributes) {
+  ir::Node made;
+  made.op = &primitive(op);
+  made.operands = std::move(operands);
+  made.attributes = std::move(attributes);
+  made.label = node.label;
+  made.where = node.where;
+  infer_types(graph_, made);
+  if (made.op->expand) {
+    Expansion expansion(graph_, made);
+    const auto before = graph_.size();
+    const auto expanded = made.op->expand(expansion);
+    if (expanded.node >= 0 && expanded.node < before) return expanded;
+    if (expanded.node >= 0) made = graph_[expanded.node];
   }
-  /// Operand i, provided that it has the result's type, so that it can stand for the result.
-  Replacement whole(std::size_t i) const {
-    if (operand_type(i) == node.types[0]) return operand(i);
-    return std::nullopt;
+  if (const auto simpler = Match(graph_, made, rules_).simplified()) return *simpler;
+  return {graph_.add(std::move(made)), 0};
+}
+
+ir::Value Match::constant(double value, TensorType type) {
+  NDArray element(type.dtype, {});
+  element.import_from(&value, f64);
+  return add("constant", {}, {{"value", Literal::filled(type, {element.data(), size_of(type.dtype)})}});
+}
+
+ir::Value Match::shaped(ir::Value v) {
+  if (type(v).shape == shape()) return v;
+  Attributes attributes;
+  attributes.set_shape(shape());
+  return add("broadcast", {v}, std::move(attributes));
+}
+
+std::optional<ir::Value> Match::simplified() {
+  for (const Rule* rule : rules_.of(*node.op))
+    if (auto replacement = rule->apply(*this)) return replacement;
+  return std::nullopt;
+}
+
+bool Rule::is_for(std::string_view op) const {
+  for (auto rest = ops; !rest.empty();) {
+    const auto end = std::min(rest.find(' '), rest.size());
+    const auto word = rest.substr(0, end);
+    if (word.ends_with('*') ? op.starts_with(word.substr(0, end - 1)) : word == op) return true;
+    rest.remove_prefix(std::min(end + 1, rest.size()));
   }
-  bool is_float() const { return is_floating(node.types[0].dtype); }
-};
-
-Replacement times_one(const Match& m) {
-  if (m.splat(1) == 1.0) return m.whole(0);
-  if (m.splat(0) == 1.0) return m.whole(1);
-  return std::nullopt;
+  return false;
 }
-
-bool is_negative_zero(std::optional<double> v) { return v && *v == 0 && std::signbit(*v); }
-bool is_positive_zero(std::optional<double> v) { return v && *v == 0 && !std::signbit(*v); }
-
-// x + 0.0 is not x where x is -0.0; x + -0.0 is.
-Replacement plus_zero(const Match& m) {
-  auto neutral = [&](std::size_t i) { return m.is_float() ? is_negative_zero(m.splat(i)) : m.splat(i) == 0.0; };
-  if (neutral(1)) return m.whole(0);
-  if (neutral(0)) return m.whole(1);
-  return std::nullopt;
-}
-
-Replacement minus_zero(const Match& m) { return is_positive_zero(m.splat(1)) ? m.whole(0) : std::nullopt; }
-Replacement divided_by_one(const Match& m) { return m.splat(1) == 1.0 ? m.whole(0) : std::nullopt; }
-Replacement power_of_one(const Match& m) { return m.splat(1) == 1.0 ? m.whole(0) : std::nullopt; }
-
-/// f(f(x)) is x.
-Replacement involution(const Match& m) {
-  if (m.producer(0).op == m.node.op) return m.producer(0).operands[0];
-  return std::nullopt;
-}
-
-/// f(f(x)) is f(x).
-Replacement idempotent(const Match& m) {
-  if (m.producer(0).op == m.node.op) return m.operand(0);
-  return std::nullopt;
-}
-
-Replacement same_type(const Match& m) { return m.whole(0); }
-
-Replacement identity_permutation(const Match& m) {
-  const auto& permutation = m.node.attributes.integers("permutation");
-  for (std::size_t i = 0; i < permutation.size(); ++i)
-    if (permutation[i] != static_cast<std::int64_t>(i)) return std::nullopt;
-  return m.whole(0);
-}
-
-Replacement constant_condition(const Match& m) {
-  if (const auto condition = m.splat(0)) return m.whole(*condition != 0 ? 1 : 2);
-  return std::nullopt;
-}
-
-Replacement same_branches(const Match& m) { return m.operand(1) == m.operand(2) ? m.whole(1) : std::nullopt; }
-
-Replacement single_operand(const Match& m) { return m.node.operands.size() == 1 ? m.whole(0) : std::nullopt; }
-
-}  // namespace
 
 std::span<const Rule> rules() {
-  // clang-format off: a row a rule
-  static constexpr Rule table[] = {
-      {"times one", "mul",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return times_one({g, n});
-       }},
-      {"plus zero", "add",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return plus_zero({g, n});
-       }},
-      {"minus zero", "sub",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return minus_zero({g, n});
-       }},
-      {"divided by one", "div",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return divided_by_one({g, n});
-       }},
-      {"to the power of one", "pow",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return power_of_one({g, n});
-       }},
-      {"negated twice", "neg",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return involution({g, n});
-       }},
-      {"conjugated twice", "conj",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return involution({g, n});
-       }},
-      {"not twice", "logical_not",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return involution({g, n});
-       }},
-      {"bits inverted twice", "bit_not",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return involution({g, n});
-       }},
-      {"absolute twice", "abs",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return idempotent({g, n});
-       }},
-      {"relu twice", "relu",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return idempotent({g, n});
-       }},
-      {"cast to its own type", "cast",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return same_type({g, n});
-       }},
-      {"reshape to its own shape", "reshape",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return same_type({g, n});
-       }},
-      {"broadcast to its own shape", "broadcast",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return same_type({g, n});
-       }},
-      {"transpose of nothing", "transpose",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return identity_permutation({g, n});
-       }},
-      {"select by a constant", "select",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return constant_condition({g, n});
-       }},
-      {"select of equals", "select",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return same_branches({g, n});
-       }},
-      {"concat of one", "concat",
-       [](const ir::Graph& g, const ir::Node& n) {
-         return single_operand({g, n});
-       }},
-  };
-  // clang-format on
-  return table;
+  static const auto all = [] {
+    std::vector<Rule> list;
+    for (auto family : {arithmetic_rules, logic_rules, movement_rules, reduction_rules}) {
+      const auto rows = family();
+      list.insert(list.end(), rows.begin(), rows.end());
+    }
+    return list;
+  }();
+  return all;
 }
 
-Program apply_rules(const Program& program) {
+Program apply_rules(const Program& program, const RunOptions& options) {
+  std::vector<const Rule*> active;
+  for (const auto& rule : rules())
+    if (is_on(options, rule.name)) active.push_back(&rule);
+  const RuleSet set(std::move(active));
   Rewriter r(program);
   for (ir::NodeId id = 0; id < program.graph.size(); ++id) {
     ir::Node node = r.mapped_node(id);
-    Replacement replacement;
     if (node.types.size() == 1)
-      for (const auto& rule : rules())
-        if (rule.op == node.op->name && !replacement) replacement = rule.apply(r.graph(), node);
-    if (replacement) r.set({id, 0}, *replacement);
-    else r.add(id, std::move(node));
+      if (const auto replacement = Match(r.graph(), node, set).simplified()) {
+        r.set({id, 0}, *replacement);
+        continue;
+      }
+    r.add(id, std::move(node));
   }
   return r.finish();
 }

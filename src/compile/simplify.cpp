@@ -68,7 +68,7 @@ std::size_t hash_of(const ir::Node& node) {
 
 }  // namespace
 
-Program drop_unused(const Program& program) {
+Program drop_unused(const Program& program, const RunOptions&) {
   Rewriter r(program);
   const auto live = Rewriter::live(program);
   for (ir::NodeId id = 0; id < program.graph.size(); ++id)
@@ -77,7 +77,7 @@ Program drop_unused(const Program& program) {
   return r.finish();
 }
 
-Program fold_constants(const Program& program) {
+Program fold_constants(const Program& program, const RunOptions&) {
   Rewriter r(program);
   for (ir::NodeId id = 0; id < program.graph.size(); ++id) {
     ir::Node node = r.mapped_node(id);
@@ -88,7 +88,7 @@ Program fold_constants(const Program& program) {
   return r.finish();
 }
 
-Program merge_identical(const Program& program) {
+Program merge_identical(const Program& program, const RunOptions&) {
   Rewriter r(program);
   std::unordered_multimap<std::size_t, ir::NodeId> seen;
   for (ir::NodeId id = 0; id < program.graph.size(); ++id) {

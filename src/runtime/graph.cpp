@@ -39,13 +39,15 @@ ir::NodeId checked_variable(const GraphState& graph, Tensor variable) {
 
 template <class T> void append(std::string& key, const T& value) { key.append(reinterpret_cast<const char*>(&value), sizeof value); }
 
-/// Everything that compilation depends on, as bytes.
+/// Everything that compilation depends on, as bytes. The options are settled.
 std::string cache_key(std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
                       const RunOptions& options) {
   std::string key;
-  append(key, resolve(options.backend));
+  append(key, options.backend);
   append(key, options.stitch);
   append(key, options.simplify);
+  append(key, options.without.size());
+  for (const auto& name : options.without) key.append(name).push_back('\0');
   append(key, feeds.size());
   for (const auto& f : feeds) {
     append(key, f.placeholder.node());
@@ -91,7 +93,8 @@ Executable cached_executable(GraphState& graph, const Feeds& feeds, std::span<co
     if (o.graph() != &graph) throw RunError(o ? "run: a target operation belongs to another graph" : "run: a target operation is empty");
 
   RuntimeState& runtime = runtime_of(graph);
-  const std::string key = cache_key(types, targets, operations, options);
+  const RunOptions decided = settled(options);
+  const std::string key = cache_key(types, targets, operations, decided);
   Executable executable;
   {
     const std::lock_guard lock(runtime.cache_mutex);
@@ -102,7 +105,7 @@ Executable cached_executable(GraphState& graph, const Feeds& feeds, std::span<co
     }
   }
   if (!executable) {
-    executable = make_executable(graph, types, targets, operations, options);
+    executable = make_executable(graph, types, targets, operations, decided);
     const std::lock_guard lock(runtime.cache_mutex);
     ++runtime.statistics.misses;
     if (!runtime.by_key.contains(key)) {

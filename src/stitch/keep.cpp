@@ -2,15 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <string_view>
 
 namespace weft::kernel {
-namespace {
-
-/// Rows kept by one kernel: what they take of the first-level cache is missing for what the kernel reads.
-constexpr int most_kept = 2;
-/// Vector lanes at most, of any processor and type that is kept.
-constexpr std::int64_t most_lanes = 16;
 
 bool is_dear(std::string_view op) {
   static constexpr std::array<std::string_view, 23> names = {"exp",  "exp2",  "exp10", "expm1", "log",  "log2", "log10",  "log1p",
@@ -18,6 +11,13 @@ bool is_dear(std::string_view op) {
                                                              "tanh", "asinh", "acosh", "atanh", "erf",  "pow",  "sigmoid"};
   return op == "philox" || std::find(names.begin(), names.end(), op) != names.end();
 }
+
+namespace {
+
+/// Rows kept by one kernel: what they take of the first-level cache is missing for what the kernel reads.
+constexpr int most_kept = 2;
+/// Vector lanes at most, of any processor and type that is kept.
+constexpr std::int64_t most_lanes = 16;
 
 class Keeper {
  public:

@@ -10,6 +10,7 @@ void erase_loop(Kernel& kernel, int loop) {
   kernel.extents.erase(kernel.extents.begin() + loop);
   if (loop < kernel.parallel) --kernel.parallel;
   else if (loop < kernel.first_sequential()) --kernel.rows;
+  if (loop < kernel.ended) --kernel.ended;
   for_each_affine(kernel, [&](Affine& a) { a.coefficients.erase(a.coefficients.begin() + loop); });
 }
 
@@ -24,8 +25,8 @@ bool can_join(Kernel& kernel, int outer) {
 /// Parallel, row or sequential.
 int class_of(const Kernel& kernel, int loop) { return loop < kernel.parallel ? 0 : kernel.is_sequential(loop) ? 2 : 1; }
 
-/// The loops between whose indices `rows_end` tells: they can't be dropped or joined.
-bool is_bound(const Kernel& kernel, int loop) { return kernel.rows_end != 0 && (loop == kernel.parallel - 1 || loop == kernel.parallel); }
+/// Parts and the loop that they are of can't be dropped or joined.
+bool is_bound(const Kernel& kernel, int loop) { return kernel.ended >= 0 && (loop == 0 || loop == kernel.ended); }
 
 }  // namespace
 
@@ -107,7 +108,8 @@ class Abstraction {
     auto& s = structure_;
     text(kernel_.parallel), text(kernel_.rows), text(kernel_.vector_loop), text(kernel_.scatters);
     for (auto e : kernel_.extents) s.extents.push_back(runtime(e));
-    s.rows_end = kernel_.rows_end == 0 ? fixed(0) : runtime(kernel_.rows_end);
+    text(kernel_.ended);
+    s.end = kernel_.ended < 0 ? fixed(0) : runtime(kernel_.end);
     text(kernel_.loops());
     const Tiling& t = kernel_.tiling;
     text(t.rows), text(t.columns), text(t.depth), text(t.cut);

@@ -120,8 +120,10 @@ struct Kernel {
   std::vector<std::int64_t> extents;  ///< of the loops: the parallel ones, outermost first, then row loops, then the sequential ones
   int parallel = 0;
   int rows = 0;
-  /// Unless 0, the first row loop ends where extent * (index of the last parallel loop) + its own index reaches this.
-  std::int64_t rows_end = 0;
+  /// Unless -1, a row loop or sequential loop of which loop 0 counts parts: it runs while its extent * (index of loop 0) + its own
+  /// index is less than `end`, so that the last part may be shorter.
+  int ended = -1;
+  std::int64_t end = 0;
   std::vector<Expr> exprs;  ///< operands come before users
   std::vector<Reduction> reductions;
   std::vector<Store> stores;
@@ -188,7 +190,7 @@ struct Structure {
   };
   std::vector<Number> extents;
   Number total;                   ///< of the tiling
-  Number rows_end;
+  Number end;
   std::vector<AccessForm> exprs;  ///< of loads and `inside`, in the kernel's order
   std::vector<Form> indices;      ///< of index expressions
   std::vector<AccessForm> stores;

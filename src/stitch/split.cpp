@@ -3,7 +3,6 @@
 #include "stitch/builder.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace weft::kernel {
 
@@ -70,14 +69,6 @@ constexpr std::int64_t split_from = 4096, elements_per_part = 2048, most_parts =
 
 Affine without_loops(const Kernel& kernel) { return {std::vector<std::int64_t>(kernel.extents.size(), 0), 0}; }
 
-/// What doesn't change a reduction, for the elements past the end of the last part. Integers take the infinities as their
-/// own extremes.
-double identity(ReduceOp op) {
-  constexpr double infinity = std::numeric_limits<double>::infinity();
-  if (op == ReduceOp::max || op == ReduceOp::min) return op == ReduceOp::max ? -infinity : infinity;
-  return op == ReduceOp::prod || op == ReduceOp::all ? 1 : 0;
-}
-
 bool adds_up(ReduceOp op) { return op == ReduceOp::sum || op == ReduceOp::prod || op == ReduceOp::max || op == ReduceOp::min; }
 
 std::int64_t extent_of(const Kernel& k, int first, int last) {
@@ -109,7 +100,6 @@ struct Cut {
   std::int64_t length, part, parts;
 
   Cut(const Kernel& k, std::size_t loop, std::int64_t part) : loop(loop), length(k.extents[loop]), part(part), parts((length + part - 1) / part) {}
-  bool is_even() const { return parts * part == length; }
 };
 
 /// The longest sequential loop, cut.
@@ -125,39 +115,6 @@ Cut best_cut(const Kernel& k) {
 int append(Kernel& k, Expr e) {
   k.exprs.push_back(std::move(e));
   return static_cast<int>(k.exprs.size()) - 1;
-}
-
-/// Has the iterations past the end of the last part read nothing and change nothing.
-void guard_end(Kernel& k, const Cut& cut) {
-  Term end;
-  end.position = without_loops(k);
-  end.position.coefficients[0] = cut.part;
-  end.position.coefficients[cut.loop + 1] = 1;
-  end.extent = cut.length;
-  for (auto& e : k.exprs)
-    if (e.kind == ExprKind::load) e.access.terms.push_back(end);
-  for (auto& store : k.stores)
-    if (is_inner(k, store.access)) store.access.terms.push_back(end);
-  Expr inside;
-  inside.kind = ExprKind::inside;
-  inside.dtype = boolean;
-  inside.access.address = without_loops(k);
-  inside.access.terms = {end};
-  const int is_inside = append(k, std::move(inside));
-  for (auto& r : k.reductions) {
-    Expr neutral;
-    neutral.dtype = r.dtype;
-    NDArray scalar(r.dtype, {});
-    const double value = identity(r.op);
-    scalar.import_from(&value, f64);
-    std::copy(scalar.data(), scalar.data() + size_of(r.dtype), neutral.literal.begin());
-    Expr select;
-    select.kind = ExprKind::op;
-    select.op = "select";
-    select.dtype = r.dtype;
-    select.operands = {is_inside, r.value, append(k, std::move(neutral))};
-    r.value = append(k, std::move(select));
-  }
 }
 
 /// The kernel over parts: one more parallel loop, outermost. The stores of the parts' results are still to come.
@@ -223,14 +180,16 @@ std::pair<Kernel, Kernel> cut_in_two(const Kernel& whole, const Cut& cut, const 
   return {std::move(partial), std::move(total)};
 }
 
-/// Column sums of at least this many elements to rows of at least this many are better added row by row to sums in memory, which
-/// stay in a cache, than column by column, which would read memory in small pieces.
-constexpr std::int64_t add_rows_from = 32768, add_rows_of = 64;
+/// Column sums of at least this many elements, over at least this many rows of a length within these bounds, are better added row
+/// by row to sums in memory, which stay in a cache, than column by column, which would read memory in small pieces.
+constexpr std::int64_t add_rows_from = 32768, least_added_rows = 32, shortest_added_row = 32, longest_added_row = 65536;
 
 /// Whether the kernel's reductions are sums over columns that are better added row by row.
 bool adds_rows(const Kernel& k) {
   if (k.reductions.empty() || k.scatters || k.parallel == 0 || k.vector_loop != k.parallel - 1 || !is_single_pass(k)) return false;
-  if (k.extents[static_cast<std::size_t>(k.vector_loop)] < add_rows_of || extent_of(k, 0, k.loops()) < add_rows_from) return false;
+  const std::int64_t length = extent_of(k, 0, k.parallel), count = extent_of(k, k.parallel, k.loops());
+  if (k.extents[static_cast<std::size_t>(k.vector_loop)] < shortest_added_row || length > longest_added_row) return false;
+  if (count < least_added_rows || length * count < add_rows_from) return false;
   return std::all_of(k.reductions.begin(), k.reductions.end(), [](const auto& r) { return adds_up(r.op); });
 }
 
@@ -265,7 +224,8 @@ std::vector<Kernel> split_rows(const Kernel& whole, const std::function<ir::Valu
   rows.name += "_rows";
   rows.parallel = 1;
   rows.rows = whole.parallel;
-  rows.rows_end = block * parts == length ? 0 : length;
+  rows.ended = 1;
+  rows.end = length;
   auto blocked = [&](std::vector<std::int64_t> list, std::int64_t part, std::int64_t row) {
     list.erase(list.begin() + static_cast<std::ptrdiff_t>(longest));
     list.insert(list.begin(), {part, row});
@@ -354,7 +314,8 @@ std::vector<Kernel> split(Kernel whole, const std::function<ir::Value(TensorType
   }
   const Cut cut = best_cut(whole);
   auto [partial, total] = cut_in_two(whole, cut, temporary);
-  if (!cut.is_even()) guard_end(partial, cut);
+  partial.ended = static_cast<int>(cut.loop) + 1;
+  partial.end = cut.length;
   for (Kernel* k : {&partial, &total}) {
     normalise(*k);
     kernels.push_back(std::move(*k));

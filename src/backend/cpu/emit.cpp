@@ -1,6 +1,8 @@
 // Loops, loads, reductions and stores of a kernel as LLVM IR.
 #include "backend/cpu/emit.h"
 
+#include "stitch/keep.h"
+
 #include "backend/cpu/emit_tiles.h"
 
 #include <weft/error.h>
@@ -10,6 +12,7 @@
 #include <map>
 #include <numeric>
 #include <optional>
+#include <tuple>
 
 namespace weft::cpu {
 namespace {
@@ -48,7 +51,7 @@ class KernelEmitter {
     for (std::size_t i = 0; i < kernel_.buffers.size(); ++i)
       buffers_.push_back(b.CreateLoad(b.getPtrTy(), b.CreateConstGEP1_64(b.getPtrTy(), function_->getArg(1), i), "b" + std::to_string(i)));
     for (const auto& e : structure_.extents) extents_.push_back(number(e));
-    rows_end_ = number(structure_.rows_end);
+    end_ = number(structure_.end);
     index_.resize(kernel_.extents.size());
     if (kernel_.tiling.rows > 0) tiles_of_sums();
     else tiles();
@@ -176,13 +179,17 @@ class KernelEmitter {
     rows(kernel_.parallel, [&] { row(lanes, mask); });
   }
 
+  /// How often a row loop or sequential loop runs.
+  V iterations(int d) {
+    V extent = extents_[at(d)];
+    if (d != kernel_.ended) return extent;
+    return b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, extent, b.CreateSub(end_, b.CreateMul(index_[0], extent)));
+  }
+
   /// Row loops from `d` on around body.
   void rows(int d, const std::function<void()>& body) {
     if (d == kernel_.first_sequential()) return body();
-    V end = extents_[at(d)];
-    if (d == kernel_.parallel && kernel_.rows_end != 0)
-      end = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, end, b.CreateSub(rows_end_, b.CreateMul(index_[at(d - 1)], end)));
-    loop(i64_of(0), end, i64_of(1), [&](V i) {
+    loop(i64_of(0), iterations(d), i64_of(1), [&](V i) {
       index_[at(d)] = i;
       rows(d + 1, body);
     });
@@ -243,44 +250,63 @@ class KernelEmitter {
 
     const bool across = kernel_.vector_loop >= 0 && kernel_.is_sequential(kernel_.vector_loop);
     const int lanes = across ? lanes_ : outer.lanes;
-    std::vector<Accumulator> accumulators;
-    for (auto k : reductions) accumulators.push_back(accumulator(k, lanes));
-    auto body = [&](int n, V mask) {
+    // Independent sums, so that one addition needn't wait for the one before.
+    const int copies = across && !reductions.empty() && inner.empty() && is_light(seen) ? 4 : 1;
+    std::vector<std::vector<Accumulator>> accumulators(at(copies));
+    for (auto& set : accumulators)
+      for (auto k : reductions) set.push_back(accumulator(k, lanes));
+    auto body = [&](int copy, int n, V mask) {
       Context context{n, mask, outer.computed};
-      for (const auto& a : accumulators) accumulate(a, context);
+      for (const auto& a : accumulators[at(copy)]) accumulate(a, context);
       stores(inner, context);
     };
     const int first = kernel_.first_sequential();
     if (!across) {
-      sequential(first, kernel_.loops(), [&] { body(outer.lanes, outer.mask); });
+      sequential(first, kernel_.loops(), [&] { body(0, outer.lanes, outer.mask); });
     } else {
       sequential(first, kernel_.vector_loop, [&] {
-        V extent = extents_[at(kernel_.vector_loop)];
-        V full = b.CreateSub(extent, b.CreateURem(extent, i64_of(lanes)));
-        loop(i64_of(0), full, i64_of(lanes), [&](V i) {
-          index_[at(kernel_.vector_loop)] = i;
-          body(lanes, nullptr);
+        V& index = index_[at(kernel_.vector_loop)];
+        V extent = iterations(kernel_.vector_loop), step = i64_of(std::int64_t{lanes} * copies);
+        V full = b.CreateSub(extent, b.CreateURem(extent, step));
+        loop(i64_of(0), full, step, [&](V i) {
+          for (int c = 0; c < copies; ++c) index = b.CreateAdd(i, i64_of(std::int64_t{c} * lanes)), body(c, lanes, nullptr);
         });
-        if (lanes > 1)
-          only_if(b.CreateICmpSLT(full, extent), [&] {
-            index_[at(kernel_.vector_loop)] = full;
-            body(lanes, b.CreateICmpSLT(lane_numbers(lanes), ops_.splat(b.CreateSub(extent, full), lanes)));
-          });
+        loop(full, extent, i64_of(lanes), [&](V i) {
+          index = i;
+          body(0, lanes, b.CreateICmpSLT(lane_numbers(lanes), ops_.splat(b.CreateSub(extent, i), lanes)));
+        });
       });
     }
-    for (const auto& a : accumulators) {
-      const auto& r = kernel_.reductions[a.reduction];
-      Value value{stored(a.re), a.im ? stored(a.im) : nullptr};
-      V index = a.index ? stored(a.index) : nullptr;
+    for (std::size_t i = 0; i < reductions.size(); ++i) {
+      const auto& r = kernel_.reductions[reductions[i]];
+      std::vector<std::pair<Value, V>> parts;
+      for (const auto& set : accumulators) parts.emplace_back(result_of(set[i]), set[i].index ? stored(set[i].index) : nullptr);
+      for (; parts.size() > 1; parts.resize(parts.size() / 2))
+        for (std::size_t p = 0; p < parts.size() / 2; ++p) {
+          const auto x = parts[2 * p], y = parts[2 * p + 1];
+          parts[p] = together(r, x.first, x.second, y.first, y.second);
+        }
+      auto [value, index] = parts[0];
       if (across) across_lanes(r, lanes, value, index);
-      results_[a.reduction] = index ? Value{index} : value;
+      results_[reductions[i]] = index ? Value{index} : value;
     }
+  }
+
+  /// Whether what a walk computes takes little longer than the additions of its reductions.
+  bool is_light(const std::vector<bool>& computed) const {
+    int count = 0;
+    for (std::size_t e = 0; e < computed.size(); ++e) {
+      if (!computed[e] || !varies_[e]) continue;
+      if (kernel_.exprs[e].kind == ExprKind::op && is_dear(kernel_.exprs[e].op)) return false;
+      ++count;
+    }
+    return count <= 16;
   }
 
   /// Loops [d, end), outermost first, around body.
   void sequential(int d, int end, const std::function<void()>& body) {
     if (d == end) return body();
-    loop(i64_of(0), extents_[at(d)], i64_of(1), [&](V i) {
+    loop(i64_of(0), iterations(d), i64_of(1), [&](V i) {
       index_[at(d)] = i;
       sequential(d + 1, end, body);
     });
@@ -291,6 +317,7 @@ class KernelEmitter {
   struct Accumulator {
     std::size_t reduction = 0;
     llvm::AllocaInst *re = nullptr, *im = nullptr, *index = nullptr;
+    llvm::AllocaInst* nan = nullptr;  ///< of floating-point extremes: where a NaN was met; `re` is then not yet one
     DType dtype = f32;
   };
 
@@ -374,6 +401,10 @@ class KernelEmitter {
       a.im = variable(type);
       b.CreateStore(identity(r, type, true), a.im);
     }
+    if ((r.op == ReduceOp::max || r.op == ReduceOp::min) && is_floating(a.dtype)) {
+      a.nan = variable(ops_.type(boolean, lanes));
+      b.CreateStore(llvm::Constant::getNullValue(ops_.type(boolean, lanes)), a.nan);
+    }
     if (is_arg(r.op)) {
       a.index = variable(ops_.type(i64, lanes));
       b.CreateStore(llvm::ConstantInt::get(ops_.type(i64, lanes), std::numeric_limits<std::int64_t>::max()), a.index);
@@ -395,12 +426,34 @@ class KernelEmitter {
       return;
     }
     value = ops_.cast(value, r.dtype, a.dtype);
+    if (a.nan) {
+      // One comparison each, where max itself would take several instructions that wait for each other.
+      V best = stored(a.re), better = r.op == ReduceOp::max ? b.CreateFCmpOGT(value.re, best) : b.CreateFCmpOLT(value.re, best);
+      V unordered = b.CreateFCmpUNO(value.re, value.re);
+      if (context.mask) better = b.CreateAnd(better, context.mask), unordered = b.CreateAnd(unordered, context.mask);
+      b.CreateStore(b.CreateSelect(better, value.re, best), a.re);
+      b.CreateStore(b.CreateOr(stored(a.nan), unordered), a.nan);
+      return;
+    }
     const Value before{stored(a.re), a.im ? stored(a.im) : nullptr};
     Value after = combine(r, before, value);
     if (context.mask)
       after = {b.CreateSelect(context.mask, after.re, before.re), after.im ? b.CreateSelect(context.mask, after.im, before.im) : nullptr};
     b.CreateStore(after.re, a.re);
     if (a.im) b.CreateStore(after.im, a.im);
+  }
+
+  Value result_of(const Accumulator& a) {
+    Value value{stored(a.re), a.im ? stored(a.im) : nullptr};
+    if (a.nan) value.re = b.CreateSelect(stored(a.nan), ops_.number(value.re, std::numeric_limits<double>::quiet_NaN()), value.re);
+    return value;
+  }
+
+  /// Two partial results of a reduction as one, with their indices where it has them.
+  std::pair<Value, V> together(const Reduction& r, const Value& x, V x_index, const Value& y, V y_index) {
+    if (!x_index) return {combine(r, x, y), nullptr};
+    V wins = beats(r, y.re, y_index, x.re, x_index);
+    return {{b.CreateSelect(wins, y.re, x.re)}, b.CreateSelect(wins, y_index, x_index)};
   }
 
   /// Halves the vector until one element is left: a fixed order.
@@ -414,14 +467,7 @@ class KernelEmitter {
     };
     for (int n = lanes / 2; n >= 1; n /= 2) {
       const Value low{part(value.re, 0, n), part(value.im, 0, n)}, high{part(value.re, n, n), part(value.im, n, n)};
-      if (index) {
-        V low_index = part(index, 0, n), high_index = part(index, n, n);
-        V wins = beats(r, high.re, high_index, low.re, low_index);
-        value.re = b.CreateSelect(wins, high.re, low.re);
-        index = b.CreateSelect(wins, high_index, low_index);
-      } else {
-        value = combine(r, low, high);
-      }
+      std::tie(value, index) = together(r, low, part(index, 0, n), high, part(index, n, n));
     }
   }
 
@@ -762,7 +808,7 @@ class KernelEmitter {
   V nothing_ = nullptr;     ///< zeros, read where an access is outside
   std::vector<V> numbers_;  ///< the parameters
   std::vector<V> buffers_, extents_, index_;
-  V rows_end_ = nullptr;
+  V end_ = nullptr;
   std::vector<int> passes_;     ///< by expression
   std::vector<bool> varies_;    ///< by expression
   int pass_ = 0;                ///< the one being emitted

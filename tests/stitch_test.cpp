@@ -167,6 +167,28 @@ TEST_F(Stitch, AValueReadAtOtherPlacesThanItsOwnIsStored) {
   EXPECT_EQ(kernels(g, {{x, waves({30, 30})}}, {s + transpose(s, 0, 1), s * reverse(s, {0})}), 2);
 }
 
+TEST_F(Stitch, LargeResultsAreWrittenPastTheCachesAndSmallOnesAreNot) {
+  // One feed is not aligned to a vector, so that both versions of the loop run.
+  constexpr std::int64_t large = std::int64_t{12} << 20;
+  Graph g;
+  const Tensor x = g.placeholder({dynamic}, f32), y = x * 2.0f + 1.0f;
+  const NDArray a = waves({large + 3});
+  const NDArray part = a.slice(0, 3, large + 3);
+  for (const std::int64_t n : {std::int64_t{1000}, large}) {
+    const Executable e = g.compile(std::vector<FeedType>{{x, {f32, {n}}}}, std::vector<Tensor>{y}, {}, cpu);
+    EXPECT_EQ(e.dump().find("past the caches") != std::string::npos, n == large);
+    NDArray memory(f32, {n + 5});
+    for (const std::int64_t offset : {0, 1, 5}) {
+      std::vector<TensorData> feeds{part.slice(0, 0, n)}, results{memory.slice(0, offset, offset + n)};
+      e.run(feeds, results);
+      const std::span<const float> r = memory.elements<float>(), in = a.elements<float>();
+      std::int64_t wrong = 0;
+      for (std::int64_t i = 0; i < n; ++i) wrong += r[static_cast<std::size_t>(i + offset)] != in[static_cast<std::size_t>(i + 3)] * 2 + 1;
+      EXPECT_EQ(wrong, 0) << n << " at " << offset;
+    }
+  }
+}
+
 TEST_F(Stitch, ConcatenationsAreReadInPlace) {
   Graph g;
   const Tensor x = g.placeholder({16, 10}, f32), y = g.placeholder({16, 7}, f32);

@@ -1,6 +1,7 @@
 #include <weft/ndarray.h>
 
 #include "runtime/convert.h"
+#include "runtime/memory.h"
 #include "runtime/strided.h"
 
 #include <algorithm>
@@ -12,8 +13,6 @@ namespace weft {
 namespace {
 
 using runtime::Strides;
-
-constexpr std::size_t alignment = 64;
 
 [[noreturn]] void fail(const TensorType& type, const std::string& what) { throw RunError("array " + type.str() + ": " + what); }
 
@@ -33,18 +32,12 @@ std::size_t checked_bytes(const TensorType& type) {
   return static_cast<std::size_t>(bytes);
 }
 
-enum class Fill { zero, none };
-
-/// Aligned memory. Zeros come from calloc, which takes large blocks from pages that the system clears on first use.
-std::shared_ptr<void> allocate(const TensorType& type, Fill fill, std::byte*& data) {
-  const std::size_t bytes = checked_bytes(type) + alignment;
-  void* memory = fill == Fill::zero ? std::calloc(bytes, 1) : std::malloc(bytes);
+std::shared_ptr<void> allocate(const TensorType& type, runtime::Fill fill, std::byte*& data) {
+  const std::size_t bytes = checked_bytes(type);
+  auto memory = runtime::allocate(bytes, fill);
   if (!memory) fail(type, "no memory for " + std::to_string(bytes) + " bytes");
-  std::shared_ptr<void> owner(memory, std::free);
-  void* aligned = memory;
-  std::size_t space = bytes;
-  data = static_cast<std::byte*>(std::align(alignment, bytes - alignment, aligned, space));
-  return owner;
+  data = memory.get();
+  return memory;
 }
 
 void check_axis(const TensorType& type, int axis) {
@@ -157,7 +150,7 @@ std::string print_element(const std::byte* p, DType dtype) {
 NDArray::NDArray() : NDArray(TensorType{}) {}
 
 NDArray::NDArray(TensorType type) : type_(std::move(type)) {
-  owner_ = allocate(type_, Fill::zero, data_);
+  owner_ = allocate(type_, runtime::Fill::zero, data_);
   strides_ = runtime::dense_strides(type_);
 }
 
@@ -271,7 +264,7 @@ NDArray NDArray::copy() const { return cast(dtype()); }
 NDArray NDArray::cast(DType dtype) const {
   NDArray result = *this;
   result.type_.dtype = dtype;
-  result.owner_ = allocate(result.type_, Fill::none, result.data_);
+  result.owner_ = allocate(result.type_, runtime::Fill::none, result.data_);
   result.strides_ = runtime::dense_strides(result.type_);
   export_to(result.data_, dtype);
   return result;

@@ -136,7 +136,7 @@ class Abstraction {
     for (const auto& r : kernel_.reductions)
       text(static_cast<int>(r.op)), text(r.value), text(r.index), text(static_cast<int>(r.dtype)), text(r.products);
     for (const auto& store : kernel_.stores) {
-      text(store.value), text(static_cast<int>(store.combine)), text(store.begins);
+      text(store.value), text(static_cast<int>(store.combine)), text(store.begins), text(store.streams);
       s.stores.push_back(form(store.access));
     }
     return std::move(structure_);
@@ -256,7 +256,8 @@ std::string print(const Kernel& kernel, const std::function<TensorType(ir::Value
          std::to_string(kernel.reductions[r].value) + (kernel.reductions[r].crosses ? " across the parallel loops\n" : "\n");
   constexpr const char* combine_names[] = {"=", "+=", "-=", "*=", "/=", "min=", "max="};
   for (const auto& store : kernel.stores)
-    s += "  " + text_of(store.access) + " " + combine_names[static_cast<int>(store.combine)] + " e" + std::to_string(store.value) + "\n";
+    s += "  " + text_of(store.access) + " " + combine_names[static_cast<int>(store.combine)] + " e" + std::to_string(store.value) +
+         (store.streams ? " past the caches\n" : "\n");
   return s;
 }
 

@@ -88,6 +88,8 @@ struct Store {
   Combine combine = Combine::set;
   /// Sets instead of combining where the indices of all row loops are 0.
   bool begins = false;
+  /// Nothing reads what is stored before it would have left the caches anyway: better written past them.
+  bool streams = false;
 };
 
 /// A buffer that a kernel reads or writes.
@@ -189,7 +191,7 @@ struct Structure {
     std::vector<TermForm> terms;
   };
   std::vector<Number> extents;
-  Number total;                   ///< of the tiling
+  Number total;  ///< of the tiling
   Number end;
   std::vector<AccessForm> exprs;  ///< of loads and `inside`, in the kernel's order
   std::vector<Form> indices;      ///< of index expressions

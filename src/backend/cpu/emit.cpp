@@ -55,6 +55,9 @@ class KernelEmitter {
     index_.resize(kernel_.extents.size());
     if (kernel_.tiling.rows > 0) tiles_of_sums();
     else tiles();
+    // Stores past the caches are ordered by a fence only.
+    if (std::any_of(kernel_.stores.begin(), kernel_.stores.end(), [](const Store& s) { return s.streams; }))
+      b.CreateFence(llvm::AtomicOrdering::SequentiallyConsistent);
     b.CreateRetVoid();
     return std::move(module_);
   }
@@ -132,9 +135,15 @@ class KernelEmitter {
       }
       if (!chunks) return cell(1, nullptr);
       V full = b.CreateSub(last, b.CreateURem(b.CreateSub(last, first), i64_of(lanes_)));
-      loop(first, full, i64_of(lanes_), [&](V i) {
-        index_[at(kernel_.vector_loop)] = i;
-        cell(lanes_, nullptr);
+      std::vector<std::size_t> outward;
+      for (std::size_t s = 0; s < kernel_.stores.size(); ++s)
+        if (kernel_.rows == 0 && !is_inner(kernel_, kernel_.stores[s].access)) outward.push_back(s);
+      index_[at(kernel_.vector_loop)] = first;
+      in_versions(outward, [&] {
+        loop(first, full, i64_of(lanes_), [&](V i) {
+          index_[at(kernel_.vector_loop)] = i;
+          cell(lanes_, nullptr);
+        });
       });
       if (lanes_ == 1) return;
       only_if(b.CreateICmpSLT(full, last), [&] {
@@ -142,6 +151,34 @@ class KernelEmitter {
         cell(lanes_, b.CreateICmpSLT(lane_numbers(lanes_), ops_.splat(b.CreateSub(last, full), lanes_)));
       });
     });
+  }
+
+  /// Whether the store is of whole vectors that could be written past the caches.
+  bool can_stream(const Store& s) const {
+    if (!s.streams || s.combine != Combine::set || !s.access.terms.empty() || s.access.dtype == c64) return false;
+    return s.access.address.coefficients[at(kernel_.vector_loop)] == 1 && lanes_ * static_cast<int>(size_of(s.access.dtype)) >= 32;
+  }
+
+  /// Emits the loop over vectors that begins at the present indices, once with and once without stores past the caches, which
+  /// must be aligned, where there are such stores.
+  void in_versions(const std::vector<std::size_t>& which, const std::function<void()>& body) {
+    V aligned = nullptr;
+    for (auto s : which) {
+      const Store& store = kernel_.stores[s];
+      if (!can_stream(store)) continue;
+      auto* element = storage_type(b, store.access.dtype);
+      V place = b.CreatePtrToInt(address(buffers_[at(store.access.buffer)], element, affine(structure_.stores[s].address).base), b.getInt64Ty());
+      V rest = b.CreateAnd(place, i64_of(lanes_ * static_cast<std::int64_t>(size_of(store.access.dtype)) - 1));
+      aligned = aligned ? b.CreateOr(aligned, rest) : rest;
+    }
+    if (!aligned) return body();
+    V past_caches = b.CreateICmpEQ(aligned, i64_of(0));
+    only_if(past_caches, [&] {
+      streams_ = true;
+      body();
+      streams_ = false;
+    });
+    only_if(b.CreateNot(past_caches), body);
   }
 
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }
@@ -268,8 +305,11 @@ class KernelEmitter {
         V& index = index_[at(kernel_.vector_loop)];
         V extent = iterations(kernel_.vector_loop), step = i64_of(std::int64_t{lanes} * copies);
         V full = b.CreateSub(extent, b.CreateURem(extent, step));
-        loop(i64_of(0), full, step, [&](V i) {
-          for (int c = 0; c < copies; ++c) index = b.CreateAdd(i, i64_of(std::int64_t{c} * lanes)), body(c, lanes, nullptr);
+        index = i64_of(0);
+        in_versions(inner, [&] {
+          loop(i64_of(0), full, step, [&](V i) {
+            for (int c = 0; c < copies; ++c) index = b.CreateAdd(i, i64_of(std::int64_t{c} * lanes)), body(c, lanes, nullptr);
+          });
         });
         loop(full, extent, i64_of(lanes), [&](V i) {
           index = i;
@@ -757,7 +797,7 @@ class KernelEmitter {
         const Value combined = ops_.emit(names[static_cast<int>(store.combine)], {old, value}, {dtype, dtype}, dtype);
         value = store.begins ? begin_or(value, combined, context) : combined;
       }
-      for (int part = 0; part < parts; ++part) store_part(store.access, p, part == 0 ? value.re : value.im, context, part);
+      for (int part = 0; part < parts; ++part) store_part(store, p, part == 0 ? value.re : value.im, context, part);
     }
   }
 
@@ -770,7 +810,8 @@ class KernelEmitter {
     return {choose(first.re, later.re), choose(first.im, later.im)};
   }
 
-  void store_part(const Access& access, const Position& p, V value, const Context& context, int part) {
+  void store_part(const Store& store, const Position& p, V value, const Context& context, int part) {
+    const Access& access = store.access;
     const int lanes = context.lanes;
     V buffer = buffers_[at(access.buffer)];
     auto* element = storage_type(b, access.dtype);
@@ -790,8 +831,15 @@ class KernelEmitter {
     if (context.mask) mask = mask ? b.CreateAnd(mask, context.mask) : context.mask;
     if (p.unit && !p.offsets && access.dtype != c64) {
       V pointer = address(buffer, element, p.base);
-      if (mask) b.CreateMaskedStore(value, pointer, align, mask);
-      else b.CreateAlignedStore(value, pointer, align);
+      if (mask) {
+        b.CreateMaskedStore(value, pointer, align, mask);
+      } else if (streams_ && can_stream(store)) {
+        auto* one = llvm::ConstantAsMetadata::get(b.getInt32(1));
+        b.CreateAlignedStore(value, pointer, llvm::Align(static_cast<std::uint64_t>(lanes) * size_of(access.dtype)))
+            ->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(b.getContext(), one));
+      } else {
+        b.CreateAlignedStore(value, pointer, align);
+      }
       return;
     }
     V all = mask ? mask : llvm::Constant::getAllOnesValue(ops_.type(boolean, lanes));
@@ -809,6 +857,7 @@ class KernelEmitter {
   std::vector<V> numbers_;  ///< the parameters
   std::vector<V> buffers_, extents_, index_;
   V end_ = nullptr;
+  bool streams_ = false;        ///< emitting a loop whose stores may bypass the caches
   std::vector<int> passes_;     ///< by expression
   std::vector<bool> varies_;    ///< by expression
   int pass_ = 0;                ///< the one being emitted

@@ -2,6 +2,7 @@
 #include "backend/cpu/jit.h"
 #include "backend/cpu/library_call.h"
 #include "backend/cpu/parted.h"
+#include "backend/cpu/stream.h"
 #include "compile/backend.h"
 #include "plan/plan.h"
 #include "stitch/epilogue.h"
@@ -116,6 +117,7 @@ class CpuProgram : public CompiledProgram {
                                     is_held ? std::optional(size_of(type_of({step->node, 0}).dtype)) : std::nullopt);
         library_calls_.push_back(std::move(invocation));
       }
+    if (options.stitch) choose_streams(program_, schedule_);
     place_values();
     prepare_kernels();
   }

@@ -1,0 +1,86 @@
+#include "backend/cpu/stream.h"
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+
+namespace weft::cpu {
+namespace {
+
+/// Smaller results come and go with others.
+constexpr std::int64_t least_streamed = 1 << 20;
+
+/// As the kernel tells it: what the cores that share it have. The C library counts a whole socket's.
+std::int64_t last_cache_bytes() {
+  static const std::int64_t bytes = [] {
+    std::int64_t kilobytes = 0;
+    std::ifstream("/sys/devices/system/cpu/cpu0/cache/index3/size") >> kilobytes;
+    return (kilobytes > 0 ? kilobytes : std::int64_t{32} << 10) << 10;
+  }();
+  return bytes;
+}
+
+/// What each step of a run reads and writes.
+struct Traffic {
+  std::vector<std::int64_t> until;  ///< bytes that the steps before it move; one more for the whole run
+  std::map<ir::Value, std::vector<std::size_t>> readers;
+
+  Traffic(const Program& program, const Schedule& schedule) {
+    auto bytes = [&](ir::Value v) {
+      return v.node < 0 ? schedule.temporaries[static_cast<std::size_t>(-1 - v.node)].byte_count() : program.graph.type(v).byte_count();
+    };
+    until.push_back(0);
+    for (std::size_t s = 0; s < schedule.steps.size(); ++s) {
+      std::int64_t moved = 0;
+      auto use = [&](ir::Value v, bool written) {
+        moved += bytes(v);
+        if (!written) readers[schedule.storage(v)].push_back(s);
+      };
+      auto use_all = [&](const kernel::Kernel& k) {
+        for (const auto& b : k.buffers) use(b.value, b.written);
+      };
+      if (const auto* k = std::get_if<Schedule::KernelStep>(&schedule.steps[s])) {
+        use_all(k->kernel);
+      } else {
+        const auto& step = std::get<Schedule::LibraryStep>(schedule.steps[s]);
+        for (auto v : program.graph[step.node].operands) use(v, false);
+        if (step.epilogue) use_all(*step.epilogue);
+        else use({step.node, 0}, true);
+      }
+      until.push_back(until.back() + moved);
+    }
+  }
+};
+
+}  // namespace
+
+void choose_streams(const Program& program, Schedule& schedule) {
+  const Traffic traffic(program, schedule);
+  if (traffic.until.back() < last_cache_bytes()) return;
+  // By value that becomes a variable's: what a run moves before it first reads that variable.
+  std::map<ir::Value, std::int64_t> next_run;
+  for (const auto& u : program.updates) {
+    std::int64_t first = traffic.until.back();
+    for (const auto& v : program.variables)
+      if (v.variable == u.variable)
+        if (const auto found = traffic.readers.find({v.node, 0}); found != traffic.readers.end()) first = traffic.until[found->second.front()];
+    next_run[schedule.storage(u.value)] = first;
+  }
+  for (std::size_t s = 0; s < schedule.steps.size(); ++s) {
+    auto* step = std::get_if<Schedule::KernelStep>(&schedule.steps[s]);
+    if (!step || step->kernel.vector_loop < 0) continue;
+    for (auto& store : step->kernel.stores) {
+      const ir::Value v = step->kernel.buffers[static_cast<std::size_t>(store.access.buffer)].value;
+      const std::int64_t own = v.node < 0 ? 0 : program.graph.type(v).byte_count();
+      if (own < least_streamed) continue;
+      std::int64_t distance = traffic.until.back() - traffic.until[s + 1] + own;
+      if (const auto next = next_run.find(v); next != next_run.end()) distance += next->second;
+      if (const auto found = traffic.readers.find(v); found != traffic.readers.end())
+        for (auto r : found->second)
+          if (r > s) distance = std::min(distance, traffic.until[r] - traffic.until[s + 1] + own);
+      store.streams = distance >= last_cache_bytes();
+    }
+  }
+}
+
+}  // namespace weft::cpu

@@ -22,7 +22,7 @@ std::optional<double> Match::splat(ir::Value v) const {
   if (!is(v, "constant")) return std::nullopt;
   const Literal& literal = producer(v).attributes.literal("value");
   const DType dtype = literal.type.dtype;
-  if ((!literal.splat && literal.type.shape.element_count() != 1) || is_complex(dtype)) return std::nullopt;
+  if (!literal.splat || is_complex(dtype)) return std::nullopt;
   const auto element = literal.bytes.begin();
   return Literal{{dtype, {}}, false, {element, element + static_cast<std::ptrdiff_t>(size_of(dtype))}}.array().item();
 }

@@ -43,7 +43,7 @@ class Match {
   const TensorType& type(ir::Value v) const { return graph_.type(v); }
   const Shape& shape() const { return node.types[0].shape; }
   DType dtype() const { return node.types[0].dtype; }
-  /// The real value of a constant whose elements are all the same.
+  /// The real value of a constant of equal elements. One that stands for a size is none: kernels would differ from size to size.
   std::optional<double> splat(ir::Value v) const;
   std::optional<double> splat(std::size_t i) const { return splat(operand(i)); }
 

@@ -182,7 +182,7 @@ std::pair<Kernel, Kernel> cut_in_two(const Kernel& whole, const Cut& cut, const 
 
 /// Column sums of at least this many elements, over at least this many rows of a length within these bounds, are better added row
 /// by row to sums in memory, which stay in a cache, than column by column, which would read memory in small pieces.
-constexpr std::int64_t add_rows_from = 32768, least_added_rows = 32, shortest_added_row = 32, longest_added_row = 65536;
+constexpr std::int64_t add_rows_from = 4096, least_added_rows = 8, shortest_added_row = 32, longest_added_row = 65536;
 
 /// Whether the kernel's reductions are sums over columns that are better added row by row.
 bool adds_rows(const Kernel& k) {
@@ -203,7 +203,7 @@ Kernel turned(Kernel k) {
   return k;
 }
 
-/// Rows added to one sum in f32: beyond, in f64.
+/// Rows added to one sum in f32, so that rounding stays within a few units; more of them, where there must be, in f64.
 constexpr std::int64_t rows_in_f32 = 64;
 
 /// A kernel that reduces over its parallel loops as two: one takes blocks of rows, with sums in memory for each; the other adds
@@ -216,7 +216,7 @@ std::vector<Kernel> split_rows(const Kernel& whole, const std::function<ir::Valu
   std::int64_t block = 1, parts = 0;
   if (all_rows != 0) {
     const auto wanted = std::clamp<std::int64_t>(std::min(all_rows * width / (2 * elements_per_part), length), 1, most_parts);
-    block = (length + wanted - 1) / wanted;
+    block = std::min((length + wanted - 1) / wanted, std::max<std::int64_t>(rows_in_f32 / (all_rows / length), 1));
     parts = (length + block - 1) / block;
   }
 

@@ -7,7 +7,7 @@
 namespace weft::cpu {
 namespace {
 
-/// Smaller results come and go with others.
+/// Smaller values of variables come and go with others.
 constexpr std::int64_t least_streamed = 1 << 20;
 
 /// As the kernel tells it: what the cores that share it have. The C library counts a whole socket's.
@@ -72,9 +72,10 @@ void choose_streams(const Program& program, Schedule& schedule) {
     for (auto& store : step->kernel.stores) {
       const ir::Value v = step->kernel.buffers[static_cast<std::size_t>(store.access.buffer)].value;
       const std::int64_t own = v.node < 0 ? 0 : program.graph.type(v).byte_count();
-      if (own < least_streamed) continue;
+      const auto next = next_run.find(v);
+      if (own < (next != next_run.end() ? least_streamed : last_cache_bytes() / 2)) continue;
       std::int64_t distance = traffic.until.back() - traffic.until[s + 1] + own;
-      if (const auto next = next_run.find(v); next != next_run.end()) distance += next->second;
+      if (next != next_run.end()) distance += next->second;
       if (const auto found = traffic.readers.find(v); found != traffic.readers.end())
         for (auto r : found->second)
           if (r > s) distance = std::min(distance, traffic.until[r] - traffic.until[s + 1] + own);

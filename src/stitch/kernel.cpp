@@ -112,7 +112,7 @@ class Abstraction {
     s.end = kernel_.ended < 0 ? fixed(0) : runtime(kernel_.end);
     text(kernel_.loops());
     const Tiling& t = kernel_.tiling;
-    text(t.rows), text(t.columns), text(t.depth), text(t.cut);
+    text(t.rows), text(t.columns), text(t.depth), text(t.cut), text(t.one_section);
     s.total = t.total == 0 ? fixed(0) : runtime(t.total);
     // With every list its length, so that no two kernels have the same key.
     text(count(kernel_.exprs));

@@ -75,7 +75,7 @@ struct Reduction {
   DType dtype = f32;  ///< of `value`; arg_max and arg_min give i64
   /// Over the parallel loops instead of the sequential ones. Only split() makes such a kernel executable.
   bool crosses = false;
-  /// A sum of products: partial sums of at most `Tiling::section` values may be rounded to the type that `value` is computed in.
+  /// A sum of products, of which partial sums may be rounded to the type that `value` is computed in: see Tiling::section.
   bool products = false;
 };
 
@@ -111,7 +111,9 @@ struct Tiling {
   std::int64_t total = 0;
   int cut = -1;
 
+  /// Sums of floats are rounded to the type of their terms after at most about this many, then added up in f64.
   static constexpr std::int64_t section = 512;
+  bool one_section = false;  ///< there are no more than these
 };
 
 /// Elements of a kept expression's memory: iterations of the sequential loops, times vector lanes where those are parallel.

@@ -25,9 +25,9 @@ class Tiler {
 
   bool applies() const {
     const bool sums = !kernel_.reductions.empty() && std::all_of(kernel_.reductions.begin(), kernel_.reductions.end(),
-                                                                 [](const auto& r) { return r.op == ReduceOp::sum && r.products; });
+                                                                 [](const auto& r) { return r.op == ReduceOp::sum && r.products && !r.crosses; });
     const bool has_results = std::none_of(kernel_.extents.begin(), kernel_.extents.begin() + kernel_.parallel, [](auto e) { return e == 0; });
-    return sums && has_results && !kernel_.scatters && kernel_.parallel > 0 && kernel_.loops() > kernel_.parallel &&
+    return sums && has_results && !kernel_.scatters && kernel_.rows == 0 && kernel_.parallel > 0 && kernel_.loops() > kernel_.parallel &&
            std::none_of(kernel_.stores.begin(), kernel_.stores.end(), [&](const Store& s) { return is_inner(kernel_, s.access); });
   }
 
@@ -37,9 +37,13 @@ class Tiler {
     choose_shape();
     Kernel k = arranged();
     const std::int64_t part = part_length(k);
-    if (part == 0) return {std::move(k)};
     const int cut = k.loops() - 1;
     const std::int64_t total = k.extents[at(cut)];
+    // Lanes share the iterations of a loop that they are of; every processor has this many.
+    constexpr int fewest_lanes = 4;
+    k.tiling.one_section =
+        (part == 0 ? iterations() : iterations() / total * part) <= Tiling::section * (k.is_sequential(k.vector_loop) ? fewest_lanes : 1);
+    if (part == 0) return {std::move(k)};
     auto [partial, whole] = split_loop(k, cut, part, temporary);
     partial.tiling.total = total;
     partial.tiling.cut = cut + 1;
@@ -135,7 +139,7 @@ class Tiler {
       return;
     }
     t.rows = static_cast<int>(std::min<std::int64_t>(rows, 8));
-    static constexpr int vectors[] = {0, 8, 6, 4, 4, 3, 3, 2, 2};
+    static constexpr int vectors[] = {0, 8, 4, 4, 4, 2, 2, 2, 2};
     t.columns = static_cast<int>(std::min<std::int64_t>(vectors[t.rows], ceiling(extent(column_), lanes)));
     // Few rows: what the columns are of is best read in the order in which it lies.
     if (rows <= 2 && extent(column_) >= 2 * lanes && extent(kernel_.loops() - 1) * extent(column_) >= beyond_caches) {

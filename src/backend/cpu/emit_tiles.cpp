@@ -38,10 +38,11 @@ class TileEmitter {
     };
     for (const auto& r : kernel_.reductions) {
       const Expr& value = kernel_.exprs[at(r.value)];
-      Sum sum{r.value, {}, r.dtype, r.dtype};
+      Sum sum{r.value, {}, r.dtype, r.dtype, r.dtype};
       if (is_floating(r.dtype)) {
-        sum.whole = f64;
+        sum.result = f64;
         if (r.dtype != f64) sum.part = f32;
+        sum.whole = tiling_.one_section || tiling_.depth > 0 ? sum.part : f64;
         if (value.kind == ExprKind::op && value.op == "mul") sum.factors = value.operands;
       }
       if (sum.factors.empty()) need(need, sum.value);
@@ -73,8 +74,8 @@ class TileEmitter {
  private:
   struct Sum {
     int value;
-    std::vector<int> factors;  ///< of a product that is added without being rounded
-    DType part, whole;         ///< the types of partial sums, and of their sum
+    std::vector<int> factors;   ///< of a product that is added without being rounded
+    DType part, whole, result;  ///< the types of partial sums, of their sum, and of what the kernel takes for that
   };
   /// What a sum has come to for one place.
   struct Accumulator {
@@ -229,7 +230,7 @@ class TileEmitter {
         V place = b.CreateAdd(b.CreateMul(r, number(columns)), b.CreateUDiv(c, number(unit_)));
         for (std::size_t s = 0; s < sums_.size(); ++s) {
           const Value v = result_at(s, place);
-          results.push_back(across_ ? over_lanes(sums_[s], v) : v);
+          results.push_back(widened(sums_[s], across_ ? over_lanes(sums_[s], v) : v));
         }
         if (row_loop_ >= 0) host_.index[at(row_loop_)] = b.CreateAdd(row, r);
         host_.index[at(column_loop_)] = b.CreateAdd(column, c);
@@ -339,6 +340,8 @@ class TileEmitter {
     return v;
   }
 
+  Value widened(const Sum& sum, Value v) { return sum.whole == sum.result ? v : host_.ops.cast(v, sum.whole, sum.result); }
+
   // Where the results of a tile are collected -------------------------------------------------------------------------
 
   void results_of(const Sum& sum, int places) {
@@ -432,11 +435,7 @@ class TileEmitter {
     host_.loop(number(0), there, number(1), [&](V r) {
       host_.loop(first, last, number(lanes), [&](V column) {
         std::vector<Value> results;
-        for (std::size_t s = 0; s < sums_.size(); ++s) {
-          Value v = read(s, at_column(r, column));
-          if (sums_[s].part != sums_[s].whole) v.re = b.CreateFPExt(v.re, vector_of(sums_[s].whole));
-          results.push_back(v);
-        }
+        for (std::size_t s = 0; s < sums_.size(); ++s) results.push_back(widened(sums_[s], read(s, at_column(r, column))));
         if (row_loop_ >= 0) host_.index[at(row_loop_)] = b.CreateAdd(row, r);
         host_.index[at(column_loop_)] = column;
         host_.finish(std::move(results), lanes, lanes_below(b.CreateSub(last, column)));

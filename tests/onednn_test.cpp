@@ -135,7 +135,7 @@ Single product(DType type, Sizes a, Sizes b, bool transpose_a = false, bool tran
 }
 
 TEST(Onednn, multiplies_matrices_transposed_or_not) {
-  for (auto [m, k, n] : {std::array{16, 16, 16}, std::array{33, 70, 19}, std::array{12, 300, 5}, std::array{200, 7, 129}, std::array{64, 1024, 10}})
+  for (auto [m, k, n] : {std::array{16, 16, 16}, std::array{33, 70, 19}, std::array{2, 300, 5}, std::array{200, 7, 129}, std::array{64, 1024, 10}})
     for (bool ta : {false, true})
       for (bool tb : {false, true})
         expect_exact(product(f32, {m, k}, {k, n}, ta, tb),

@@ -50,7 +50,7 @@ void Lowering::finish(Builder& builder, std::span<const ir::NodeId> members) {
   auto kernels = tile(kernel, make);
   if (kernels.empty()) kernels = split(std::move(kernel), make);
   for (auto& k : kernels) {
-    keep_dear(k);
+    if (k.tiling.rows == 0) keep_dear(k);
     schedule.steps.emplace_back(std::in_place_type<Schedule::KernelStep>, std::move(k));
   }
 }

@@ -99,7 +99,7 @@ class Tiler {
     if (kernel_.is_sequential(loop)) cost += 0.25 + static_cast<double>(lanes) / static_cast<double>(n);
     else
       for (const auto& store : kernel_.stores)
-        if (stride(store.access, loop) != 1) cost += static_cast<double>(lanes) / static_cast<double>(std::max<std::int64_t>(iterations(), 1));
+        if (stride(store.access, loop) != 1) cost += 1;
     return cost;
   }
 
@@ -131,16 +131,16 @@ class Tiler {
   }
 
   void choose_shape() {
-    const std::int64_t rows = extent(row_);
+    // Of few heights, so that products of other sizes mostly find their code compiled.
+    const std::int64_t rows = extent(row_), height = rows > 4 ? 8 : rows > 2 ? 4 : rows;
     Tiling& t = tiling_;
     if (kernel_.is_sequential(vector_)) {
-      t.rows = static_cast<int>(std::min<std::int64_t>(rows, 4));
+      t.rows = static_cast<int>(std::min<std::int64_t>(height, 4));
       t.columns = static_cast<int>(std::min<std::int64_t>(extent(column_), t.rows == 1 ? 8 : t.rows == 2 ? 6 : 4));
       return;
     }
-    t.rows = static_cast<int>(std::min<std::int64_t>(rows, 8));
-    static constexpr int vectors[] = {0, 8, 4, 4, 4, 2, 2, 2, 2};
-    t.columns = static_cast<int>(std::min<std::int64_t>(vectors[t.rows], ceiling(extent(column_), lanes)));
+    t.rows = static_cast<int>(height);
+    t.columns = static_cast<int>(std::min<std::int64_t>(t.rows == 1 ? 8 : t.rows == 8 ? 2 : 4, ceiling(extent(column_), lanes)));
     // Few rows: what the columns are of is best read in the order in which it lies.
     if (rows <= 2 && extent(column_) >= 2 * lanes && extent(kernel_.loops() - 1) * extent(column_) >= beyond_caches) {
       t.depth = 8 / t.rows;

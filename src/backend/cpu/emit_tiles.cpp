@@ -203,22 +203,32 @@ class TileEmitter {
 
   // Sums in registers -------------------------------------------------------------------------------------------------
 
-  /// Everything for the results from (row, column) on. Whole tiles are one block, what is left is cut into smaller ones
-  /// whose last rows may be repeated, and whose last columns masked.
+  /// Everything for the results from (row, column) on. Whole tiles are one block, what is left is cut into smaller ones,
+  /// of single vectors where not all columns are there.
   void add_in_registers(V row, V column, V last) {
     const int rows = tiling_.rows, columns = tiling_.columns, fewer = std::min(rows, 4);
     for (const Sum& sum : sums_) results_of(sum, (rows + fewer - 1) / fewer * fewer * columns);
     V there = row_loop_ < 0 ? number(1) : smaller(number(rows), b.CreateSub(host_.extents[at(row_loop_)], row));
     V width = b.CreateSub(last, column);
-    V whole = b.CreateAnd(b.CreateICmpEQ(there, number(rows)), b.CreateICmpSGE(width, number(columns * unit_)));
-    host_.only_if(whole, [&] {
-      Block block{rows_from(row, rows, false), column, columns};
-      add_block(block, number(0), number(0));
-    });
-    host_.only_if(b.CreateNot(whole), [&] {
-      host_.loop(number(0), there, number(fewer), [&](V r) {
-        host_.loop(number(0), smaller(width, number(columns * unit_)), number(unit_), [&](V c) {
-          Block block{rows_from(b.CreateAdd(row, r), fewer, true), b.CreateAdd(column, c), 1};
+    V whole_columns = b.CreateICmpSGE(width, number(columns * unit_)), fewer_columns = b.CreateNot(whole_columns);
+    auto in_fewer_rows = [&](const std::function<void(V)>& body) {
+      if (rows == fewer) body(number(0));
+      else host_.loop(number(0), there, number(fewer), body);
+    };
+    auto whole = [&](V first, int count) {
+      Block block{rows_from(b.CreateAdd(row, first), count), column, columns};
+      add_block(block, first, number(0));
+    };
+    if (rows > fewer) {
+      V whole_rows = b.CreateICmpEQ(there, number(rows));
+      host_.only_if(b.CreateAnd(whole_columns, whole_rows), [&] { whole(number(0), rows); });
+      whole_columns = b.CreateAnd(whole_columns, b.CreateNot(whole_rows));
+    }
+    host_.only_if(whole_columns, [&] { in_fewer_rows([&](V r) { whole(r, fewer); }); });
+    host_.only_if(fewer_columns, [&] {
+      in_fewer_rows([&](V r) {
+        host_.loop(number(0), width, number(unit_), [&](V c) {
+          Block block{rows_from(b.CreateAdd(row, r), fewer), b.CreateAdd(column, c), 1};
           if (!across_) block.mask = lanes_below(b.CreateSub(width, c));
           add_block(block, r, b.CreateUDiv(c, number(unit_)));
         });
@@ -239,11 +249,12 @@ class TileEmitter {
     });
   }
 
-  std::vector<V> rows_from(V row, int count, bool repeats) {
+  /// Neighbouring rows; the last one again instead of those that don't exist.
+  std::vector<V> rows_from(V row, int count) {
     std::vector<V> rows;
     for (int r = 0; r < count; ++r) {
       V index = b.CreateAdd(row, number(r));
-      if (repeats && row_loop_ >= 0) index = smaller(index, b.CreateSub(host_.extents[at(row_loop_)], number(1)));
+      if (row_loop_ >= 0) index = smaller(index, b.CreateSub(host_.extents[at(row_loop_)], number(1)));
       rows.push_back(index);
     }
     return rows;
@@ -400,7 +411,7 @@ class TileEmitter {
       });
 
     auto pass = [&](V inner, int depth) {
-      Block block{rows_from(row, rows, true), nullptr, 1, depth, inner, nullptr};
+      Block block{rows_from(row, rows), nullptr, 1, depth, inner, nullptr};
       std::vector<Known> same(at(block.places()));
       evaluate(block, false, same);
       auto add = [&](V column, int columns, V mask) {

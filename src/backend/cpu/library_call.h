@@ -47,4 +47,7 @@ struct LibraryChoice {
 /// made where OpenMP has several threads expects them.
 LibraryChoice make_onednn_call(const ir::Graph& graph, const ir::Node& node);
 
+/// Why generated kernels are faster than oneDNN for an operation that it takes; empty when they are not.
+std::string faster_generated(const ir::Graph& graph, const ir::Node& node);
+
 }  // namespace weft::cpu

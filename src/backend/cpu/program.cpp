@@ -100,7 +100,9 @@ class CpuProgram : public CompiledProgram {
     schedule_ = lower(program_, options.stitch, [&](ir::NodeId id) {
       const auto name = program_.graph[id].op->name;
       if (name != "matmul" && name != "conv" && name != "conv_data_gradient" && name != "conv_weights_gradient") return false;
-      auto& choice = library[id] = make_onednn_call(program_.graph, program_.graph[id]);
+      auto& choice = library[id];
+      choice.refusal = faster_generated(program_.graph, program_.graph[id]);
+      if (choice.refusal.empty()) choice = make_onednn_call(program_.graph, program_.graph[id]);
       if (!choice.call)
         refusals_ += "%" + std::to_string(id) + " " + ir::describe(program_.graph[id]) + " is not left to oneDNN: " + choice.refusal + "\n";
       return choice.call != nullptr;
@@ -326,7 +328,8 @@ class CpuProgram : public CompiledProgram {
       call.tiles = rows * ((extent + call.chunk - 1) / call.chunk);
     }
     const auto work = parallel * std::max<std::int64_t>(sequential, 1) * static_cast<std::int64_t>(std::max<std::size_t>(k.exprs.size() / 4, 1));
-    call.parallel = work >= parallel_from && call.tiles > 1;
+    // What a tile reads is used for all its rows.
+    call.parallel = work / std::max(k.tiling.rows, 1) >= parallel_from && call.tiles > 1;
   }
 
   // Running -----------------------------------------------------------------------------------------------------------

@@ -55,8 +55,7 @@ def minimax(target, basis, weight):
     return c, worst
 
 
-def fit(name, dtype, count, low, high, f, first=0, step=1, known=lambda x: mpf(0), weight=None, says=""):
-    weight = weight or f
+def fit(name, dtype, count, low, high, f, first, step, known, weight, says):
     low, high = mpf(low), mpf(high)
     points = 40 * (count + 2)
     # Half a step off the ends: a function and its weight may both vanish at 0.
@@ -68,24 +67,48 @@ def fit(name, dtype, count, low, high, f, first=0, step=1, known=lambda x: mpf(0
     coefficients = [rounded(c, dtype) for c in exact]
     target = [t - sum(c * b[i] for c, b in zip(coefficients, basis)) for i, t in enumerate(target)]
     error = max(abs(t / x) for t, x in zip(target, w))
-    text = ", ".join(float.hex(float(c)) for c in coefficients)
+    text = ",\n    ".join(float.hex(float(c)) for c in coefficients)
     print(f"/// {says} on [{mp.nstr(low, 5)}, {mp.nstr(high, 5)}]; error 2^{mp.nstr(log(best, 2), 4)}, rounded 2^{mp.nstr(log(error, 2), 4)}.")
-    print(f"inline constexpr double {name}[] = {{{text}}};\n")
+    print(f"inline constexpr double {name}[] = {{\n    {text}}};\n")
     sys.stdout.flush()
 
 
-half_ln2 = log(2) / 2
-edge = sqrt(mpf(2))
+half_ln2, edge, eighth = log(2) / 2, sqrt(mpf(2)), pi / 4
+half_log_quotient = (edge - 1) / (edge + 1)
+
+# name: (type, coefficients, low, high, f, first power, step, known part, weight, what it says)
 FITS = {
-    "exp_f32": lambda: fit("exp_f32", "float", 5, -half_ln2, half_ln2, exp, 2, known=lambda r: 1 + r, weight=expm1,
-                           says="e^r = 1 + r + r^2 q(r), relative to e^r - 1,"),
-    "log1p_f32": lambda: fit("log1p_f32", "float", 9, 1 / edge - 1, edge - 1, log1p, 3, known=lambda f: f - f * f / 2,
-                             says="log(1 + f) = f - f^2/2 + f^3 q(f), relative,"),
-    "erf_f32": lambda: fit("erf_f32", "float", 7, 0, 1, erf, 1, 2, known=lambda x: x, says="erf(x) = x + x q(x^2), relative,"),
-    "log2_erfc_f32": lambda: fit("log2_erfc_f32", "float", 7, 1, 4, lambda x: log(erfc(x), 2), weight=lambda x: 1 / erfc(x),
-                                 says="log2(erfc(x)), relative to 1 / erfc(x),"),
+    "exp": [("float", 5), ("double", 11), -half_ln2, half_ln2, exp, 2, 1, lambda r: 1 + r, expm1, "e^r = 1 + r + r^2 q(r), relative to e^r - 1,"],
+    "log1p": [("float", 9), ("double", 12), 1 / edge - 1, edge - 1, log1p, 3, 1, lambda f: f - f * f / 2, log1p,
+              "log(1 + f) = f - f^2 / 2 + f^3 q(f), relative,"],
+    "log_quotient": [None, ("double", 7), 0, half_log_quotient, lambda s: log((1 + s) / (1 - s)), 3, 2, lambda s: 2 * s, lambda s: s,
+                     "log((1 + s) / (1 - s)) = 2 s + s^3 q(s^2), relative,"],
+    "log_quotient_tail": [None, ("double", 8), 0, half_log_quotient, lambda s: log((1 + s) / (1 - s)), 5, 2, lambda s: 2 * s + 2 * s**3 / 3,
+                          lambda s: s, "log((1 + s) / (1 - s)) = 2 s + s^3 (2/3 + s^2 q(s^2)), relative,"],
+    "erf": [("float", 7), ("double", 13), 0, 1, erf, 1, 2, lambda x: x, erf, "erf(x) = x + x q(x^2), relative,"],
+    "log2_erfc": [("float", 7), ("double", 19), 1, {"float": 4, "double": 6}, lambda x: log(erfc(x), 2), 0, 1, lambda x: mpf(0),
+                  lambda x: 1 / erfc(x), "log2(erfc(x)), relative to 1 / erfc(x),"],
+    "sin": [("float", 3), ("double", 7), 0, eighth, sin, 3, 2, lambda r: r, sin, "sin(r) = r + r^3 q(r^2), relative,"],
+    "cos": [("float", 3), ("double", 7), 0, eighth, cos, 4, 2, lambda r: 1 - r * r / 2, cos, "cos(r) = 1 - r^2 / 2 + r^4 q(r^2), relative,"],
+    "tan": [("float", 6), ("double", 15), 0, eighth, tan, 3, 2, lambda r: r, tan, "tan(r) = r + r^3 q(r^2), relative,"],
+    "asin": [("float", 5), ("double", 14), 0, mpf(1) / 2, asin, 3, 2, lambda x: x, asin, "asin(x) = x + x^3 q(x^2), relative,"],
+    "atan": [("float", 9), ("double", 22), 0, 1, atan, 3, 2, lambda x: x, atan, "atan(x) = x + x^3 q(x^2), relative,"],
 }
 
+HEADER = """// Polynomials of the CPU backend's functions, in the order of rising powers. Printed by scripts/minimax.py: do not edit.
+// clang-format off
+#pragma once
+
+namespace weft::cpu {
+"""
+
 if __name__ == "__main__":
+    print(HEADER)
     for name in sys.argv[1:] or FITS:
-        FITS[name]()
+        *types, low, high, f, first, step, known, weight, says = FITS[name]
+        for wanted in types:
+            if wanted:
+                dtype, count = wanted
+                until = high[dtype] if isinstance(high, dict) else high
+                fit(f"{name}_{'f32' if dtype == 'float' else 'f64'}", dtype, count, low, until, f, first, step, known, weight, says)
+    print("}  // namespace weft::cpu")

@@ -27,10 +27,14 @@ Tensor Setup::feed(NDArray value) {
   return t;
 }
 
-Tensor Setup::feed(Shape shape) {
-  NDArray value(f32, shape);
+Tensor Setup::feed(Shape shape, DType dtype) {
+  NDArray value(dtype, shape);
   std::uint64_t i = feeds_.size() << 40;
-  for (float& v : value.elements<float>()) v = about_normal(scrambled(i++));
+  auto fill = [&](auto elements) {
+    for (auto& v : elements) v = about_normal(scrambled(i++));
+  };
+  if (dtype == f64) fill(value.elements<double>());
+  else fill(value.elements<float>());
   return feed(std::move(value));
 }
 
@@ -57,8 +61,8 @@ std::vector<TensorData> Setup::feeds(const Executable& executable) const {
 
 std::vector<Workload> workloads() {
   std::vector<Workload> all;
-  for (const auto family : {compile_workloads, elementwise_workloads, row_workloads, contraction_workloads, digits_workloads, gan_workloads,
-                            lstm_workloads, optimizer_workloads}) {
+  for (const auto family : {compile_workloads, elementwise_workloads, math_workloads, row_workloads, contraction_workloads, digits_workloads,
+                            gan_workloads, lstm_workloads, optimizer_workloads}) {
     auto rows = family();
     std::move(rows.begin(), rows.end(), std::back_inserter(all));
   }

@@ -19,8 +19,8 @@ class Setup {
   std::vector<Tensor> targets;
   std::vector<Operation> operations;
 
-  /// A placeholder of this shape that is fed random numbers, about normal with deviation 1.
-  Tensor feed(Shape shape);
+  /// A placeholder of this shape that is fed random numbers (f32 or f64), about normal with deviation 1.
+  Tensor feed(Shape shape, DType dtype = f32);
   /// A placeholder that is fed integers (i32) from 0 to below `bound`.
   Tensor feed_integers(Shape shape, std::int64_t bound);
 
@@ -51,6 +51,7 @@ std::vector<Workload> workloads();
 // By family.
 std::vector<Workload> compile_workloads();
 std::vector<Workload> elementwise_workloads();
+std::vector<Workload> math_workloads();
 std::vector<Workload> row_workloads();
 std::vector<Workload> contraction_workloads();
 std::vector<Workload> digits_workloads();

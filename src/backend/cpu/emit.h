@@ -15,7 +15,6 @@ namespace weft::cpu {
 /// The processor that code is for.
 struct Target {
   int vector_bits = 128;
-  bool vector_math = false;  ///< libmvec is there
 };
 
 /// Elements that one vector of this kernel holds; 1 when it has no vector loop.
@@ -58,7 +57,6 @@ class OpEmitter {
   llvm::IRBuilder<>& b;
 
  private:
-  llvm::Value* math(std::string_view name, std::vector<llvm::Value*> operands);
   llvm::Value* floating(std::string_view op, const std::vector<llvm::Value*>& v);
   llvm::Value* integral(std::string_view op, const std::vector<llvm::Value*>& v, bool is_signed);
   Value complex(std::string_view op, const std::vector<Value>& v);

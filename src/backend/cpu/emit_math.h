@@ -7,6 +7,6 @@
 namespace weft::cpu {
 
 /// The function called `name` of operands of one type, f32 or f64; null if there is none.
-llvm::Value* emit_math(llvm::IRBuilder<>& builder, const Target& target, std::string_view name, std::span<llvm::Value* const> operands);
+llvm::Value* emit_math(llvm::IRBuilder<>& b, const Target& target, std::string_view name, llvm::ArrayRef<llvm::Value*> operands);
 
 }  // namespace weft::cpu

@@ -21,11 +21,6 @@ unsigned bits_in(V v) { return v->getType()->getScalarSizeInBits(); }
 
 bool is_floating_value(V v) { return v->getType()->isFPOrFPVectorTy(); }
 
-/// Functions that come from the C library: vectors from libmvec, at most 4 ULP; single elements from libm.
-constexpr std::array<std::string_view, 24> library_functions = {"exp",  "exp2",  "exp10", "expm1", "log",   "log2", "log10", "log1p",
-                                                                "sin",  "cos",   "tan",   "asin",  "acos",  "atan", "sinh",  "cosh",
-                                                                "tanh", "asinh", "acosh", "atanh", "atan2", "erf",  "pow",   "fmod"};
-
 }  // namespace
 
 llvm::Type* OpEmitter::type(DType dtype, int lanes) {
@@ -93,66 +88,6 @@ Value OpEmitter::literal(const std::byte* bytes, DType dtype) {
   });
 }
 
-V OpEmitter::math(std::string_view name, std::vector<V> operands) {
-  if (V result = emit_math(b, target_, name, operands)) return result;
-  const int lanes = lanes_in(operands[0]);
-  const bool is_double = bits_in(operands[0]) == 64;
-  auto call = [&](const std::string& symbol, llvm::ArrayRef<V> arguments) -> V {
-    std::vector<llvm::Type*> types;
-    for (V a : arguments) types.push_back(a->getType());
-    auto* module = b.GetInsertBlock()->getModule();
-    auto callee = module->getOrInsertFunction(symbol, llvm::FunctionType::get(arguments[0]->getType(), types, false));
-    auto* function = llvm::cast<llvm::Function>(callee.getCallee());
-    function->setDoesNotAccessMemory();
-    function->setDoesNotThrow();
-    function->setWillReturn();
-    return b.CreateCall(callee, arguments);
-  };
-  if (lanes == 1) return call(std::string(name) + (is_double ? "" : "f"), operands);
-
-  const int element_bits = is_double ? 64 : 32;
-  const bool vector_form = target_.vector_math && name != "fmod";
-  int width = vector_form ? std::min(lanes, target_.vector_bits / element_bits) : 1;
-  auto piece = [&](V v, int from, int count) {
-    std::vector<int> mask;
-    for (int i = 0; i < count; ++i) mask.push_back(from + i);
-    return b.CreateShuffleVector(v, mask);
-  };
-  V result = llvm::PoisonValue::get(operands[0]->getType());
-  if (width * element_bits < 128) width = 1;
-  if (width == 1) {
-    for (int i = 0; i < lanes; ++i) {
-      std::vector<V> scalars;
-      for (V o : operands) scalars.push_back(b.CreateExtractElement(o, static_cast<std::uint64_t>(i)));
-      result = b.CreateInsertElement(result, call(std::string(name) + (is_double ? "" : "f"), scalars), static_cast<std::uint64_t>(i));
-    }
-    return result;
-  }
-  const int bits = width * element_bits;
-  const std::string symbol = std::string("_ZGV") +
-                             (bits == 512   ? "e"
-                              : bits == 256 ? "d"
-                                            : "b") +
-                             "N" + std::to_string(width) + (operands.size() == 2 ? "vv_" : "v_") + std::string(name) + (is_double ? "" : "f");
-  if (width == lanes) return call(symbol, operands);
-  std::vector<V> parts;
-  for (int from = 0; from < lanes; from += width) {
-    std::vector<V> arguments;
-    for (V o : operands) arguments.push_back(piece(o, from, width));
-    parts.push_back(call(symbol, arguments));
-  }
-  while (parts.size() > 1) {
-    std::vector<V> joined;
-    for (std::size_t i = 0; i + 1 < parts.size(); i += 2) {
-      std::vector<int> mask(static_cast<std::size_t>(lanes_in(parts[i]) * 2));
-      for (std::size_t k = 0; k < mask.size(); ++k) mask[k] = static_cast<int>(k);
-      joined.push_back(b.CreateShuffleVector(parts[i], parts[i + 1], mask));
-    }
-    parts = std::move(joined);
-  }
-  return parts[0];
-}
-
 V OpEmitter::floating(std::string_view op, const std::vector<V>& v) {
   using llvm::Intrinsic::ID;
   V x = v[0];
@@ -161,7 +96,6 @@ V OpEmitter::floating(std::string_view op, const std::vector<V>& v) {
   if (op == "sub") return b.CreateFSub(x, v[1]);
   if (op == "mul") return b.CreateFMul(x, v[1]);
   if (op == "div") return b.CreateFDiv(x, v[1]);
-  if (op == "rem") return math("fmod", v);
   if (op == "min") return b.CreateBinaryIntrinsic(llvm::Intrinsic::minimum, x, v[1]);
   if (op == "max") return b.CreateBinaryIntrinsic(llvm::Intrinsic::maximum, x, v[1]);
   if (op == "fmin") return b.CreateBinaryIntrinsic(llvm::Intrinsic::minnum, x, v[1]);
@@ -175,8 +109,6 @@ V OpEmitter::floating(std::string_view op, const std::vector<V>& v) {
   if (op == "sqrt") return unary(llvm::Intrinsic::sqrt);
   if (op == "rsqrt") return b.CreateFDiv(number(x, 1), unary(llvm::Intrinsic::sqrt));
   if (op == "relu") return b.CreateSelect(b.CreateFCmpOLE(x, number(x, 0)), number(x, 0), x);
-  if (op == "sigmoid" && bits_in(x) == 32) return math(op, v);
-  if (op == "sigmoid") return b.CreateFDiv(number(x, 1), b.CreateFAdd(number(x, 1), math("exp", {b.CreateFNeg(x)})));
   if (op == "sign") {
     V one = b.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, number(x, 1), x);
     return b.CreateSelect(b.CreateFCmpOEQ(x, number(x, 0)), number(x, 0), b.CreateSelect(b.CreateFCmpUNO(x, x), x, one));
@@ -187,8 +119,7 @@ V OpEmitter::floating(std::string_view op, const std::vector<V>& v) {
     V step = b.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, number(x, 1), x);
     return b.CreateSelect(b.CreateFCmpOGE(rest, number(x, 0.5)), b.CreateFAdd(whole, step), whole);
   }
-  for (auto name : library_functions)
-    if (name == op) return math(op, v);
+  if (V result = emit_math(b, target_, op, v)) return result;
   throw InternalError("the CPU backend has no floating-point " + std::string(op));
 }
 

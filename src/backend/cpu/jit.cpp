@@ -4,8 +4,6 @@
 
 #include <weft/error.h>
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -83,16 +81,8 @@ class Jit {
     };
     jit_ = checked(llvm::orc::LLJITBuilder().setJITTargetMachineBuilder(std::move(builder)).setCompileFunctionCreator(concurrent).create(),
                    "starting the compiler");
-    auto& library = jit_->getMainJITDylib();
-    library.addGenerator(
+    jit_->getMainJITDylib().addGenerator(
         checked(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(jit_->getDataLayout().getGlobalPrefix()), "finding functions"));
-    // Vector forms of the C library's functions, which older ones lack in part; their names are those of x86.
-    if (auto* vectors = dlopen("libmvec.so.1", RTLD_NOW | RTLD_GLOBAL);
-        vectors && dlsym(vectors, "_ZGVbN4v_erff") && !std::getenv("WEFT_NO_VECTOR_MATH")) {
-      target_.vector_math = true;
-      auto generator = llvm::orc::DynamicLibrarySearchGenerator::Load("libmvec.so.1", jit_->getDataLayout().getGlobalPrefix());
-      library.addGenerator(checked(std::move(generator), "finding vector functions"));
-    }
   }
 
   static std::string sanitised(std::string name) {

@@ -72,7 +72,7 @@ WEFT_LANES(>>, x.with(x.b->CreateAShr(x.v, y.v)))
 #undef WEFT_LANES_BOTH
 #undef WEFT_LANES
 
-inline Lanes operator-(Lanes x) { return x.with(x.b->CreateFNeg(x.v)); }
+inline Lanes operator-(Lanes x) { return x.with(x.is_floating() ? x.b->CreateFNeg(x.v) : x.b->CreateNeg(x.v)); }
 inline Lanes abs(Lanes x) { return x.apply(llvm::Intrinsic::fabs); }
 inline Lanes rint(Lanes x) { return x.apply(llvm::Intrinsic::rint); }
 inline Lanes trunc(Lanes x) { return x.apply(llvm::Intrinsic::trunc); }
@@ -93,11 +93,19 @@ inline Lanes mad(Lanes x, Lanes y, Lanes z) { return x.with(x.b->CreateIntrinsic
 inline Lanes mad(Lanes x, double y, Lanes z) { return mad(x, x.number(y), z); }
 inline Lanes mad(Lanes x, Lanes y, double z) { return mad(x, y, x.number(z)); }
 
-/// c[0] + c[1] x + c[2] x^2 + ...
-inline Lanes polynomial(Lanes x, std::span<const double> c) {
-  Lanes sum = x.number(c.back());
-  for (std::size_t k = c.size() - 1; k-- > 0;) sum = mad(sum, x, c[k]);
+/// c[0] + c[1] x^step + c[2] x^(2 step) + ..., given y = x^step, by Horner's rule.
+inline Lanes horner(Lanes y, std::span<const double> c, std::size_t step = 1) {
+  std::size_t k = (c.size() - 1) / step * step;
+  Lanes sum = y.number(c[k]);
+  while (k >= step) k -= step, sum = mad(sum, y, c[k]);
   return sum;
+}
+
+/// c[0] + c[1] x + c[2] x^2 + ...; a long one as its even and odd powers, which don't wait for each other.
+inline Lanes polynomial(Lanes x, std::span<const double> c) {
+  if (c.size() <= 10) return horner(x, c);
+  Lanes z = x * x;
+  return mad(horner(z, c.subspan(1), 2), x, horner(z, c, 2));
 }
 
 }  // namespace weft::cpu

@@ -87,6 +87,7 @@ std::vector<OpCase> unary_cases();
 std::vector<OpCase> binary_cases();
 std::vector<OpCase> movement_cases();
 std::vector<OpCase> reduction_cases();
+std::vector<OpCase> cumulative_cases();
 std::vector<OpCase> indexing_cases();
 std::vector<OpCase> matmul_cases();
 std::vector<OpCase> convolution_cases();

@@ -93,6 +93,7 @@ TEST_F(Indexing, GatherAlongAxisPairsTheOtherDimensions) {
   EXPECT_EQ(constant_value(gather_along_axis(cube, array({2, 1, 2}, {0, 2, 1, 9}), 1)), "i32[2,1,2] [[[0, 5]], [[8, 0]]]");
   const Tensor unranked = fed(Shape::unranked(), counting({2, 2}));
   EXPECT_EQ(g.run({{unranked, counting({2, 2})}}, {gather_along_axis(unranked, array({2, 1}, {1, 0}), 1)})[0].str(), "i32[2,1] [[1], [2]]");
+  EXPECT_EQ(g.run({{unranked, counting({2, 2})}}, {gather_along_axis(unranked, array({1, 2}, {1, 0}), -2)})[0].str(), "i32[1,2] [[2, 1]]");
   expect_error<GraphError>([&] { gather_along_axis(cube, array({1}, {0}), 0); },
                            "gather_along_axis: data i32[2,3,2] and indices i32[1] have different ranks");
 }

@@ -4,6 +4,7 @@
 #include <weft/activation.h>
 #include <weft/axes.h>
 #include <weft/convolution.h>
+#include <weft/cumulative.h>
 #include <weft/dtype.h>
 #include <weft/elementwise.h>
 #include <weft/error.h>

@@ -264,6 +264,8 @@ std::span<const Primitive> indexing() { return table; }
 
 }  // namespace ops
 
+using ops::axis_last;
+
 namespace {
 
 void require_batch_dims(std::string_view op, int batch_dims, const Operand& data) {
@@ -286,12 +288,6 @@ void require_same_rank(std::string_view op, const Operand& data, const Operand& 
   if (a.ranked() && b.ranked() && a.rank() != b.rank())
     fail_graph(std::string(op) + ": data " + data.tensor().type().str() + " and indices " + indices.tensor().type().str() + " have different ranks",
                ir::Location::of(data.where()));
-}
-
-/// The axis moved to the back, or back from there.
-Tensor axis_last(const Operand& x, int axis) {
-  const bool is_last = axis == -1 || axis == x.tensor().shape().rank() - 1;
-  return is_last ? implicitly_read(x.tensor()) : transpose(x, axis, -1);
 }
 
 /// With the axis at the back every other dimension is a batch dimension, whatever the rank.

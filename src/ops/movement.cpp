@@ -300,6 +300,12 @@ bool same_static_shape(const Operand& a, const Operand& b) {
 
 std::span<const Primitive> movement() { return table; }
 
+Tensor axis_last(const Operand& x, int axis) {
+  const Shape& shape = x.tensor().shape();
+  const bool is_last = axis == -1 || (shape.ranked() && axis == shape.rank() - 1);
+  return is_last ? implicitly_read(x.tensor()) : transpose(x, axis, -1);
+}
+
 }  // namespace ops
 
 Tensor reshape(Operand x, Shape shape) {

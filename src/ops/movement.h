@@ -33,4 +33,7 @@ struct Range {
 
 Attributes attributes_of(const Range& range);
 
+/// The axis moved to the back, or back from there.
+Tensor axis_last(const Operand& x, int axis);
+
 }  // namespace weft::ops

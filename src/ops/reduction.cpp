@@ -3,6 +3,7 @@
 #include "graph/build.h"
 #include "ops/elementwise.h"
 #include "ops/families.h"
+#include "ops/fold.h"
 #include "ops/reference_array.h"
 #include "ops/shape_like.h"
 
@@ -113,38 +114,6 @@ template <class F> void evaluate_fold(Evaluation& e) {
       },
       e.results[0]->elements);
 }
-
-struct Sum {
-  template <class T> static T identity(DType) { return T(0); }
-  template <class T> static T of(T a, T x, DType) { return a + x; }
-};
-
-struct Product {
-  template <class T> static T identity(DType) { return T(1); }
-  template <class T> static T of(T a, T x, DType dtype) {
-    if constexpr (std::is_same_v<T, wide>) return reference::wrap(reference::multiply_add(T(0), a, x), dtype);
-    else return a * x;
-  }
-};
-
-/// The least value of an integer type, or the greatest.
-wide limit(DType dtype, bool least) {
-  const int bits = static_cast<int>(size_of(dtype)) * 8;
-  if (is_unsigned_integer(dtype)) return least ? wide(0) : (wide(1) << bits) - 1;
-  return least ? -(wide(1) << (bits - 1)) : (wide(1) << (bits - 1)) - 1;
-}
-
-template <bool largest, bool skip_nan> struct Extremum {
-  template <class T> static T identity(DType dtype) {
-    if constexpr (std::is_same_v<T, double>) return largest ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
-    else return static_cast<T>(limit(dtype, largest));
-  }
-  static double of(double a, double x, DType) {
-    if (std::isnan(x)) return skip_nan ? a : x;
-    return !std::isnan(a) && (largest ? x > a : x < a) ? x : a;
-  }
-  static wide of(wide a, wide x, DType) { return (largest ? x > a : x < a) ? x : a; }
-};
 
 struct And {
   template <class T> static T identity(DType) { return T(1); }

@@ -155,7 +155,7 @@ int Builder::inside(std::vector<Term> terms) {
 DType Builder::accumulator(DType dtype) { return is_floating(dtype) ? f64 : dtype; }
 
 int Builder::reduce(ReduceOp op, int value, int index, bool crosses) {
-  const bool accumulates = op == ReduceOp::sum || op == ReduceOp::prod;
+  const bool accumulates = op == ReduceOp::sum || op == ReduceOp::prod || op == ReduceOp::linear;
   const DType dtype = kernel_.exprs[static_cast<std::size_t>(value)].dtype;
   kernel_.reductions.push_back({op, value, index, dtype, crosses});
   Expr e;

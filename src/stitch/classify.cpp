@@ -57,7 +57,7 @@ bool is_cheap(const ir::Node& node) {
 
 bool reads_through_map(const ir::Graph& graph, const ir::Node& node, std::size_t operand) {
   const auto name = node.op->name;
-  if (node.op->kind == Kind::elementwise || is_view(graph, node) || name == "concat" || is_reduction(node)) return true;
+  if (node.op->kind == Kind::elementwise || is_view(graph, node) || name == "concat" || is_reduction(node) || name.starts_with("scan_")) return true;
   if (name == "pad") {
     const auto& interior = node.attributes.integers("interior");
     return operand == 1 || std::all_of(interior.begin(), interior.end(), [](auto i) { return i == 0; });

@@ -28,6 +28,13 @@ int class_of(const Kernel& kernel, int loop) { return loop < kernel.parallel ? 0
 /// Parts and the loop that they are of can't be dropped or joined.
 bool is_bound(const Kernel& kernel, int loop) { return kernel.ended >= 0 && (loop == 0 || loop == kernel.ended); }
 
+/// Whether a scan may combine neighbours before it adds them to what came before. Products could overflow that way where
+/// one after the other doesn't.
+bool can_regroup(const Kernel& kernel) {
+  return std::all_of(kernel.reductions.begin(), kernel.reductions.end(),
+                     [](const auto& r) { return r.op != ReduceOp::linear && (r.op != ReduceOp::prod || is_integer(r.dtype)); });
+}
+
 }  // namespace
 
 bool is_inner(const Kernel& kernel, const Access& access) {
@@ -95,7 +102,8 @@ void normalise(Kernel& kernel) {
   const int last_parallel = kernel.parallel - 1, last = kernel.loops() - 1;
   kernel.vector_loop = last_parallel;
   const bool has_sequential = last >= kernel.first_sequential() && !kernel.scatters;
-  if (has_sequential && (kernel.rows > 0 || last_parallel < 0 || (contiguous(last) && !contiguous(last_parallel)))) kernel.vector_loop = last;
+  if (has_sequential && (kernel.rows > 0 || last_parallel < 0 || (contiguous(last) && !contiguous(last_parallel))))
+    kernel.vector_loop = kernel.scan && !can_regroup(kernel) ? -1 : last;
 }
 
 namespace {
@@ -107,6 +115,7 @@ class Abstraction {
   Structure run() {
     auto& s = structure_;
     text(kernel_.parallel), text(kernel_.rows), text(kernel_.vector_loop), text(kernel_.scatters);
+    text(kernel_.scan ? 1 + 2 * kernel_.scan->exclusive + 4 * kernel_.scan->reverse : 0);
     for (auto e : kernel_.extents) s.extents.push_back(runtime(e));
     text(kernel_.ended);
     s.end = kernel_.ended < 0 ? fixed(0) : runtime(kernel_.end);
@@ -134,7 +143,7 @@ class Abstraction {
     }
     text(count(kernel_.reductions)), text(count(kernel_.stores));
     for (const auto& r : kernel_.reductions)
-      text(static_cast<int>(r.op)), text(r.value), text(r.index), text(static_cast<int>(r.dtype)), text(r.products);
+      text(static_cast<int>(r.op)), text(r.value), text(r.index), text(static_cast<int>(r.dtype)), text(r.products), text(r.initial);
     for (const auto& store : kernel_.stores) {
       text(store.value), text(static_cast<int>(store.combine)), text(store.begins), text(store.streams);
       s.stores.push_back(form(store.access));
@@ -223,6 +232,7 @@ std::string print(const Kernel& kernel, const std::function<TensorType(ir::Value
     s += " tiles of " + std::to_string(t.rows) + "x" + std::to_string(t.columns) +
          (t.depth > 0 ? ", " + std::to_string(t.depth) + " iterations a pass" : "") +
          (t.total > 0 ? ", parts of " + std::to_string(t.total) + " iterations" : "");
+  if (kernel.scan) s += std::string(" scan") + (kernel.scan->exclusive ? " exclusive" : "") + (kernel.scan->reverse ? " reverse" : "");
   s += "\n";
   for (std::size_t b = 0; b < kernel.buffers.size(); ++b) {
     const auto v = kernel.buffers[b].value;
@@ -250,10 +260,12 @@ std::string print(const Kernel& kernel, const std::function<TensorType(ir::Value
     }
     s += e.kept ? " kept\n" : "\n";
   }
-  constexpr const char* reduce_names[] = {"sum", "prod", "max", "min", "fmax", "fmin", "all", "any", "arg_max", "arg_min"};
+  constexpr const char* reduce_names[] = {"sum", "prod", "max", "min", "fmax", "fmin", "all", "any", "arg_max", "arg_min", "linear"};
   for (std::size_t r = 0; r < kernel.reductions.size(); ++r)
     s += "  r" + std::to_string(r) + " = " + reduce_names[static_cast<int>(kernel.reductions[r].op)] + " e" +
-         std::to_string(kernel.reductions[r].value) + (kernel.reductions[r].crosses ? " across the parallel loops\n" : "\n");
+         std::to_string(kernel.reductions[r].value) + (kernel.reductions[r].index < 0 ? "" : " e" + std::to_string(kernel.reductions[r].index)) +
+         (kernel.reductions[r].initial < 0 ? "" : " from e" + std::to_string(kernel.reductions[r].initial)) +
+         (kernel.reductions[r].crosses ? " across the parallel loops\n" : "\n");
   constexpr const char* combine_names[] = {"=", "+=", "-=", "*=", "/=", "min=", "max="};
   for (const auto& store : kernel.stores)
     s += "  " + text_of(store.access) + " " + combine_names[static_cast<int>(store.combine)] + " e" + std::to_string(store.value) +

@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,17 +67,25 @@ struct Expr {
   bool kept = false;
 };
 
-enum class ReduceOp : std::uint8_t { sum, prod, max, min, fmax, fmin, all, any, arg_max, arg_min };
+/// `linear` is what value + factor * (what the elements before come to) comes to.
+enum class ReduceOp : std::uint8_t { sum, prod, max, min, fmax, fmin, all, any, arg_max, arg_min, linear };
 
 struct Reduction {
   ReduceOp op = ReduceOp::sum;
   int value = -1;     ///< expression
-  int index = -1;     ///< for arg_max and arg_min: expression of the index, i64
+  int index = -1;     ///< for arg_max and arg_min: expression of the index, i64; for linear: of the factor
   DType dtype = f32;  ///< of `value`; arg_max and arg_min give i64
   /// Over the parallel loops instead of the sequential ones. Only split() makes such a kernel executable.
   bool crosses = false;
   /// A sum of products, of which partial sums may be rounded to the type that `value` is computed in: see Tiling::section.
   bool products = false;
+  int initial = -1;  ///< of a scan: expression that it starts from, of the type accumulated in; -1: what changes nothing
+};
+
+/// How a scan goes along its loop.
+struct Scan {
+  bool exclusive = false;  ///< `reduced` is what the elements before come to, without the present one
+  bool reverse = false;    ///< from the last index to the first
 };
 
 /// How a store meets what is there.
@@ -133,6 +142,8 @@ struct Kernel {
   std::vector<Store> stores;
   /// Stores happen in the sequential loops, in their order, instead of once after them.
   bool scatters = false;
+  /// Stores happen at each step of the one sequential loop, and `reduced` is what its elements so far come to.
+  std::optional<Scan> scan = {};
   std::vector<BufferUse> buffers;
   /// The loop whose index runs over vector lanes; -1 for none.
   int vector_loop = -1;

@@ -107,8 +107,8 @@ Schedule lower(const Program& program, bool stitch_enabled, const std::function<
     std::string_view prefix;
     void (*lower)(Lowering&, ir::NodeId);
   };
-  static constexpr Rule rules[] = {{"concat", lower_concat}, {"matmul", lower_matmul}, {"conv", lower_convolution},
-                                   {"pool_", lower_pooling}, {"gather", lower_gather}, {"scatter", lower_scatter}};
+  static constexpr Rule rules[] = {{"concat", lower_concat}, {"matmul", lower_matmul},   {"conv", lower_convolution}, {"pool_", lower_pooling},
+                                   {"gather", lower_gather}, {"scatter", lower_scatter}, {"scan_", lower_scan}};
 
   for (int i = 0; i < static_cast<int>(schedule.regions.list.size()); ++i) {
     const Region& region = schedule.regions.list[static_cast<std::size_t>(i)];

@@ -21,8 +21,9 @@ void compact(Kernel& kernel) {
     work.pop_back();
     for (int o : e.operands) need(o);
     for (const auto& t : e.access.terms) need(t.indirect);
-    if (e.kind == ExprKind::reduced)
-      need(kernel.reductions[static_cast<std::size_t>(e.reduction)].value), need(kernel.reductions[static_cast<std::size_t>(e.reduction)].index);
+    if (e.kind != ExprKind::reduced) continue;
+    const Reduction& r = kernel.reductions[static_cast<std::size_t>(e.reduction)];
+    need(r.value), need(r.index), need(r.initial);
   }
   std::vector<int> place(kernel.exprs.size(), -1), buffer_place(kernel.buffers.size(), -1);
   std::vector<Expr> exprs;
@@ -51,7 +52,7 @@ void compact(Kernel& kernel) {
     e.reduction = p;
   }
   kernel.reductions = std::move(reductions);
-  for (auto& r : kernel.reductions) moved(r.value), moved(r.index);
+  for (auto& r : kernel.reductions) moved(r.value), moved(r.index), moved(r.initial);
   for (auto& s : kernel.stores) {
     moved(s.value);
     for (auto& t : s.access.terms) moved(t.indirect);
@@ -87,7 +88,7 @@ bool is_single_pass(const Kernel& k) {
 
 /// Whether a kernel's reductions can be computed in parts of their own loops.
 bool splits(const Kernel& k) {
-  if (k.reductions.empty() || k.scatters || !is_single_pass(k)) return false;
+  if (k.reductions.empty() || k.scatters || k.scan || !is_single_pass(k)) return false;
   const std::int64_t results = extent_of(k, 0, k.parallel), reduced = extent_of(k, k.parallel, k.loops());
   if (results == 0 || results >= results_without_split || reduced < split_from) return false;
   return std::all_of(k.reductions.begin(), k.reductions.end(),

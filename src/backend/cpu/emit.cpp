@@ -1,9 +1,9 @@
 // Loops, loads, reductions and stores of a kernel as LLVM IR.
 #include "backend/cpu/emit.h"
 
-#include "stitch/keep.h"
-
+#include "backend/cpu/emit_scan.h"
 #include "backend/cpu/emit_tiles.h"
+#include "stitch/keep.h"
 
 #include <weft/error.h>
 
@@ -19,8 +19,6 @@ namespace {
 
 using namespace kernel;
 using V = llvm::Value*;
-
-bool needs_64_bits(DType t) { return t == f64 || t == i64 || t == u64; }
 
 class KernelEmitter {
  public:
@@ -53,7 +51,7 @@ class KernelEmitter {
     for (const auto& e : structure_.extents) extents_.push_back(number(e));
     end_ = number(structure_.end);
     index_.resize(kernel_.extents.size());
-    if (kernel_.tiling.rows > 0) tiles_of_sums();
+    if (kernel_.tiling.rows > 0) emit_tiles(host(), function_->getArg(3), function_->getArg(4), function_->getArg(5));
     else tiles();
     // Stores past the caches are ordered by a fence only.
     if (std::any_of(kernel_.stores.begin(), kernel_.stores.end(), [](const Store& s) { return s.streams; }))
@@ -133,6 +131,7 @@ class KernelEmitter {
         index_[at(d)] = b.CreateSub(row, b.CreateMul(quotient, extents_[at(d)]));
         row = quotient;
       }
+      if (kernel_.scan) return scan(first, last);
       if (!chunks) return cell(1, nullptr);
       V full = b.CreateSub(last, b.CreateURem(b.CreateSub(last, first), i64_of(lanes_)));
       std::vector<std::size_t> outward;
@@ -183,7 +182,7 @@ class KernelEmitter {
 
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
-  void tiles_of_sums() {
+  TileHost host() {
     TileHost host{kernel_, ops_, lanes_, extents_, number(structure_.total), index_, {}, {}, {}, {}, {}};
     host.loop = [this](V from, V to, V step, const std::function<void(V)>& body) { loop(from, to, step, body); };
     host.only_if = [this](V condition, const std::function<void()>& body) { only_if(condition, body); };
@@ -201,7 +200,13 @@ class KernelEmitter {
       std::iota(all.begin(), all.end(), std::size_t{0});
       stores(all, context);
     };
-    emit_tiles(host, function_->getArg(3), function_->getArg(4), function_->getArg(5));
+    return host;
+  }
+
+  void scan(V first, V last) {
+    emit_scan({host(), [this](const Reduction& r, llvm::Type* type, bool imaginary) { return identity(r, type, imaginary); },
+               [this](const Reduction& r, Value x, Value y) { return combine(r, x, y); }},
+              first, last);
   }
 
   /// Everything for one place of the parallel loops (or `lanes` neighbouring ones).
@@ -364,7 +369,7 @@ class KernelEmitter {
   bool is_arg(ReduceOp op) const { return op == ReduceOp::arg_max || op == ReduceOp::arg_min; }
 
   DType accumulator_type(const Reduction& r) const {
-    const bool sums = r.op == ReduceOp::sum || r.op == ReduceOp::prod;
+    const bool sums = r.op == ReduceOp::sum || r.op == ReduceOp::prod || r.op == ReduceOp::linear;
     return sums && is_floating(r.dtype) ? f64 : r.dtype;
   }
 
@@ -866,19 +871,6 @@ class KernelEmitter {
 };
 
 }  // namespace
-
-int lanes_of(const Kernel& kernel, const Target& target) {
-  if (kernel.vector_loop < 0) return 1;
-  std::size_t widest = 1;
-  for (const auto& e : kernel.exprs) {
-    if (e.kind == ExprKind::constant || e.kind == ExprKind::index) continue;
-    const DType t = e.dtype;
-    widest = std::max(widest, needs_64_bits(t) && e.kind != ExprKind::reduced ? std::size_t{8}
-                              : is_floating(t) || t == c64                    ? std::size_t{4}
-                                                                              : size_of(t));
-  }
-  return std::max(target.vector_bits / 8 / static_cast<int>(std::max<std::size_t>(widest, 2)), 2);
-}
 
 std::unique_ptr<llvm::Module> emit(const Kernel& kernel, const Structure& structure, const std::string& symbol, const Target& target,
                                    llvm::LLVMContext& context) {

@@ -123,6 +123,22 @@ class Jit {
 
 }  // namespace
 
+int lanes_of(const kernel::Kernel& kernel, const Target& target) {
+  if (kernel.vector_loop < 0) return 1;
+  std::size_t widest = 1;
+  for (const auto& e : kernel.exprs) {
+    if (e.kind == kernel::ExprKind::constant || e.kind == kernel::ExprKind::index) continue;
+    const DType t = e.dtype;
+    const bool needs_64_bits = t == f64 || t == i64 || t == u64;
+    widest = std::max(widest, needs_64_bits && e.kind != kernel::ExprKind::reduced ? std::size_t{8}
+                              : is_floating(t) || t == c64                         ? std::size_t{4}
+                                                                                   : size_of(t));
+    // Vectors that a scan goes along hold what is accumulated; shorter ones take fewer steps.
+    if (kernel.scan && kernel.is_sequential(kernel.vector_loop)) widest = std::max(widest, size_of(t));
+  }
+  return std::max(target.vector_bits / 8 / static_cast<int>(std::max<std::size_t>(widest, 2)), 2);
+}
+
 std::vector<KernelCode> compile_kernels(std::span<const kernel::Kernel* const> kernels) {
   Jit& jit = Jit::instance();
   std::vector<KernelCode> codes(kernels.size());

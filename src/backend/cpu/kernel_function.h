@@ -27,6 +27,9 @@ struct TileCount {
 };
 TileCount count_tiles(const kernel::Kernel& kernel, int lanes);
 
+/// The longest chunk of a scan: so many running values does a tile keep while it goes along the scanned loop.
+inline constexpr int scan_block = 512;
+
 /// Those of the expressions, then those of the stores.
 inline std::vector<const kernel::Term*> checked_terms(const kernel::Kernel& kernel) {
   std::vector<const kernel::Term*> list;

@@ -321,10 +321,12 @@ class CpuProgram : public CompiledProgram {
     } else {
       const std::int64_t extent = k.extents[static_cast<std::size_t>(k.vector_loop)];
       const std::int64_t rows = extent == 0 ? 0 : parallel / extent;
-      const std::int64_t pieces = std::max<std::int64_t>(1, wanted_tiles / std::max<std::int64_t>(rows, 1));
+      // Scans go through memory in chunks: long ones.
+      const std::int64_t pieces = std::max<std::int64_t>(1, (k.scan ? wanted_tiles / 8 : wanted_tiles) / std::max<std::int64_t>(rows, 1));
       const std::int64_t lanes = call.code.lanes;
       call.chunk = std::max(((extent + pieces - 1) / pieces + lanes - 1) / lanes * lanes, lanes);
-      if (sequential == 1) call.chunk = std::max(call.chunk, 16 * lanes);
+      if (k.scan) call.chunk = std::min<std::int64_t>(call.chunk, scan_block);
+      else if (sequential == 1) call.chunk = std::max(call.chunk, 16 * lanes);
       call.tiles = rows * ((extent + call.chunk - 1) / call.chunk);
     }
     const auto work = parallel * std::max<std::int64_t>(sequential, 1) * static_cast<std::int64_t>(std::max<std::size_t>(k.exprs.size() / 4, 1));

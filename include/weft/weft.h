@@ -23,4 +23,5 @@
 #include <weft/random.h>
 #include <weft/reduction.h>
 #include <weft/shape.h>
+#include <weft/sort.h>
 #include <weft/tensor.h>

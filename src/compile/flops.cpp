@@ -39,8 +39,8 @@ struct Row {
   std::string_view prefix;
   std::int64_t (*count)(const ir::Graph&, const ir::Node&);
 };
-constexpr Row rows[] = {{"matmul", of_matmul},     {"conv", of_convolution}, {"pool_", of_pooling},
-                        {"reduce_", of_reduction}, {"arg_", of_reduction},   {"scatter", of_scatter}};
+constexpr Row rows[] = {{"matmul", of_matmul},  {"conv", of_convolution}, {"pool_", of_pooling},  {"reduce_", of_reduction},
+                        {"arg_", of_reduction}, {"scatter", of_scatter},  {"scan_", of_reduction}};
 
 }  // namespace
 

@@ -17,6 +17,7 @@ std::span<const Primitive> slices();        // slice, pad, concat and their like
 std::span<const Primitive> indexing();      // gather, scatter
 std::span<const Primitive> reductions();    // reduce_sum, ..., arg_max, sum_to
 std::span<const Primitive> scans();         // scan_sum, ..., scan_linear
+std::span<const Primitive> sorting();       // sort, arg_sort, top_k
 std::span<const Primitive> contractions();  // matmul
 std::span<const Primitive> convolutions();  // conv, conv_data_gradient, conv_weights_gradient
 std::span<const Primitive> pooling();       // pool, pool_gradient, ...

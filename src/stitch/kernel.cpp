@@ -91,7 +91,10 @@ void normalise(Kernel& kernel) {
   auto contiguous = [&](int loop) {
     if (loop < 0) return false;
     for (const auto& e : kernel.exprs)
-      if (e.kind == ExprKind::load && e.access.address.coefficients[static_cast<std::size_t>(loop)] == 1) return true;
+      // What a scan reads once for a row says nothing.
+      if (e.kind == ExprKind::load && e.access.address.coefficients[static_cast<std::size_t>(loop)] == 1 &&
+          !(kernel.scan && e.access.address.coefficients.back() == 0))
+        return true;
     for (const auto& e : kernel.exprs)
       for (const auto& t : e.access.terms)
         if (e.kind == ExprKind::load && t.indirect < 0 && t.stride == 1 && t.divisor == 1 &&

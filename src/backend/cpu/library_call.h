@@ -1,4 +1,4 @@
-// Operations that the CPU backend leaves to a library.
+// Operations that the CPU backend leaves to a library, or to code written by hand.
 #pragma once
 
 #include "graph/ir.h"
@@ -49,5 +49,8 @@ LibraryChoice make_onednn_call(const ir::Graph& graph, const ir::Node& node);
 
 /// Why generated kernels are faster than oneDNN for an operation that it takes; empty when they are not.
 std::string faster_generated(const ir::Graph& graph, const ir::Node& node);
+
+/// sort, arg_sort and top_k, by code of our own: they have no form as loops over an expression.
+std::unique_ptr<LibraryCall> make_sort_call(const ir::Graph& graph, const ir::Node& node);
 
 }  // namespace weft::cpu

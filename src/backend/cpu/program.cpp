@@ -99,6 +99,10 @@ class CpuProgram : public CompiledProgram {
     std::map<ir::NodeId, LibraryChoice> library;
     schedule_ = lower(program_, options.stitch, [&](ir::NodeId id) {
       const auto name = program_.graph[id].op->name;
+      if (name == "sort" || name == "arg_sort" || name == "top_k") {
+        library[id].call = make_sort_call(program_.graph, program_.graph[id]);
+        return true;
+      }
       if (name != "matmul" && name != "conv" && name != "conv_data_gradient" && name != "conv_weights_gradient") return false;
       auto& choice = library[id];
       choice.refusal = faster_generated(program_.graph, program_.graph[id]);

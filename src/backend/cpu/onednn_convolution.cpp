@@ -169,7 +169,9 @@ class ConvolutionChoice {
     const std::int64_t made_image = elements_of(made) / images, from_image = elements_of(from) / images;
     const std::int64_t image_work = multiplications_ / images;
 
-    std::int64_t group = std::clamp<std::int64_t>(bytes_per_part / (made_image * element_bytes), 1, std::max<std::int64_t>(images / 4, 1));
+    // Fours of parts, so that threads get as much each.
+    const std::int64_t wanted = std::max<std::int64_t>(made_image * images * element_bytes / bytes_per_part, 1);
+    std::int64_t group = std::max<std::int64_t>(images / ((wanted + 3) / 4 * 4), 1);
     group = std::min(std::max(group, (multiplications_per_part + image_work - 1) / image_work), images);
     std::int64_t rows_at_once = rows;
     if (forward && group == 1 && image_work >= 2 * multiplications_per_part) {

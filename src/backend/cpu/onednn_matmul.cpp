@@ -99,7 +99,8 @@ std::unique_ptr<LibraryCall> in_parts(const Side& a, const Side& b, const Side& 
     const std::int64_t piece = piece_length(rows, row_step, most, columns * depth);
     const auto row = a.transposed ? Sizes{1, rows} : Sizes{depth, 1};
     // The kernel that wants b its own way doesn't take a piece of a transposed a.
-    const Memory whole = b.memory(type), weights = a.transposed ? whole : any_layout({depth, columns}, type);
+    const bool packs = !a.transposed && (is_constant || rows >= rows_to_pack_for);
+    const Memory whole = b.memory(type), weights = packs ? any_layout({depth, columns}, type) : whole;
     for (const auto n : {piece, rows % piece})
       if (n > 0) add_kind({Sizes{n, depth}, type, row}, weights, {Sizes{n, columns}, type, Sizes{columns, 1}});
     parting.shared_weights = whole;

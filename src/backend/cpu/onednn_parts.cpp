@@ -22,6 +22,8 @@ class AlignedBytes {
   std::vector<std::byte> memory_;
 };
 
+constexpr std::size_t bytes_to_share = 1 << 18;
+
 class PartedCall final : public LibraryCall {
  public:
   explicit PartedCall(const Parting& parting) : pieces_(parting.pieces), element_bytes_(parting.element_bytes) {
@@ -39,7 +41,12 @@ class PartedCall final : public LibraryCall {
   void pack(const Memory& from, const void* constant) {
     const Memory& to = kinds_[0].weights.memory;
     if (from == to) return;
-    copy_.emplace(from, to);
+    {
+      // Of few bytes, a copy by one thread is over before others wake.
+      std::optional<ForOneThread> one;
+      if (to.get_size() < bytes_to_share) one.emplace();
+      copy_.emplace(from, to);
+    }
     copy_bytes_ = aligned(copy_->scratch_bytes());
     if (!constant) return;
     constant_.emplace(to.get_size());

@@ -162,7 +162,7 @@ TEST_F(EpilogueTest, WhatCannotBeAnEpilogueIsSaid) {
   Graph g;
   const Tensor a = g.placeholder({200, 64}, f32), z = matmul(a, a, {.transpose_b = true});
   auto dump = [&](Tensor y) { return g.compile({{a, {f32, {200, 64}}}}, {y}, {}, cpu).dump(); };
-  EXPECT_NE(dump(exp(transpose(z, 0, 1))).find("has no epilogue: exp_200x200_f32 reads it in another order"), std::string::npos);
+  EXPECT_NE(dump(exp(reverse(z, {1}))).find("has no epilogue: exp_200x200_f32 reads it in another order"), std::string::npos);
   EXPECT_NE(dump(sum(z, 1)).find("has no epilogue: sum_200_f32 reduces it"), std::string::npos);
   EXPECT_NE(dump(exp(slice(slice(z, 0, 0, 20), 1, 0, 20))).find("has no epilogue: exp_20x20_f32 doesn't read each element once"), std::string::npos);
   EXPECT_NE(dump(z).find("has no epilogue: no kernel reads it"), std::string::npos);

@@ -25,12 +25,14 @@ constexpr Pass simplifications[] = {
     {"merge identical", merge_identical},
     {"apply rules", apply_rules},
     {"fold constants", fold_constants},
+    {"fold transposes", fold_transposes},
     {"merge identical", merge_identical},
     {"drop unused", drop_unused},
 };
 
 constexpr Switch optional[] = {
     {"fold constants", "operations on constants become constants"},
+    {"fold transposes", "products read transposed and repeated matrices as they lie"},
     {"merge identical", "identical operations become one"},
 };
 

@@ -67,8 +67,11 @@ struct CompileStatistics {
   std::vector<std::pair<std::string, double>> passes;  ///< seconds of each pass, in order
   int kernels = 0;                                     ///< generated kernels that a run launches
   int library_calls = 0;                               ///< library kernels that a run launches
+  int launches = 0;                                    ///< of both, those that start together counted once
   int kernels_compiled = 0;                            ///< of the kernels, how many were not in the kernel cache
   std::int64_t arena_bytes = 0;                        ///< memory for intermediate values, known before running
+  std::int64_t live_maximum = 0;                       ///< the most of it in use at any one time
+  std::int64_t shadow_bytes = 0;                       ///< new values of variables that can't be written over the old ones
   std::int64_t bytes_read = 0, bytes_written = 0;      ///< by all kernels of a run
   /// What any way of running moves: feeds, variables and constants read, targets and assigned values written, each once.
   std::int64_t least_read = 0, least_written = 0;

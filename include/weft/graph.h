@@ -44,8 +44,8 @@ class Graph {
   /// Reads a variable at this point of execution: sees the last assignment that the read depends on, directly or not,
   /// through operands or control dependencies; without one, the value at the start of the run.
   Tensor read(Tensor variable, std::source_location where = std::source_location::current());
-  /// Gives the variable a new value when the run ends well. Runs only as a target operation or when one that runs
-  /// depends on it. Of several in one run that don't depend on each other the one made last wins.
+  /// Gives the variable a new value when the run ends well, in the old one's memory where that is safe. Runs only as a target operation or
+  /// when one that runs depends on it. Of several in one run that don't depend on each other the one made last wins.
   Operation assign(Tensor variable, Operand value);
   /// Operations made inside `body` run after the given ones.
   void control_dependencies(std::span<const Operation> operations, const std::function<void()>& body);
@@ -57,7 +57,7 @@ class Graph {
 
   /// All variables, in the order in which they were made.
   std::vector<Tensor> variables() const;
-  /// The present value of a variable, copied.
+  /// The present value of a variable, copied: later runs don't change the copy.
   NDArray value(Tensor variable) const;
   /// Throws RunError when the type differs.
   void set_value(Tensor variable, const NDArray& value);

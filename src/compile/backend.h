@@ -6,6 +6,7 @@
 #include <weft/executable.h>
 #include <weft/ndarray.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -13,22 +14,32 @@
 
 namespace weft {
 
-/// Arrays of one run, all dense. Feeds, variables, targets and updates stand in the order of the program's lists; an
-/// update's array becomes the variable's value when the run ends well.
+/// Memory of the arrays of one run, all dense. Feeds, variables, targets and updates stand in the order of the program's
+/// lists; an update's memory becomes the variable's value when the run ends well.
 struct RunArrays {
-  std::span<const NDArray> feeds;
-  std::span<const NDArray> variables;
-  std::span<NDArray> targets;
-  std::span<NDArray> updates;
+  std::span<const std::byte*const> feeds, variables;
+  std::span<std::byte*const> targets, updates;
   std::uint64_t run_index = 0;
 };
 
-/// A program that a backend has made ready. `run` may be called from several threads at once.
+/// A program that a backend has made ready.
 class CompiledProgram {
  public:
   virtual ~CompiledProgram() = default;
-  /// Throws RunError; targets and updates are then undefined.
-  virtual void run(const RunArrays& arrays) = 0;
+
+  /// What a run needs to itself, such as memory for intermediate values. Serves many runs, one at a time.
+  struct Context {
+    virtual ~Context() = default;
+  };
+  /// Throws RunError when there is no memory.
+  virtual std::unique_ptr<Context> make_context() const { return std::make_unique<Context>(); }
+
+  /// Whether the memory of update `update` must be that of the variable's present value, which no run then leaves half written.
+  virtual bool is_in_place([[maybe_unused]] std::size_t update) const { return false; }
+
+  /// May be called from several threads at once, with a context each. Throws RunError; targets and updates that are not in
+  /// place are then undefined, those in place are untouched.
+  virtual void run(Context& context, const RunArrays& arrays) const = 0;
   virtual void describe(CompileStatistics&) const {}
   virtual std::string dump() const { return {}; }
 };

@@ -1,56 +1,85 @@
 #include "plan/plan.h"
 
+#include "plan/arena.h"
+#include "plan/order.h"
+
 #include <algorithm>
-#include <numeric>
 
 namespace weft::plan {
 namespace {
 
-constexpr std::int64_t alignment = 64;
+std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
-std::int64_t aligned(std::int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+/// When a value is touched for the first and the last time, and by how many steps of those launches.
+struct Span {
+  int first = -1, last = -1;
+  int first_steps = 0, last_steps = 0;
 
-/// Places lifetimes in the given order, each in the smallest gap between those placed before that live at the same time.
-Arena place(const std::vector<Lifetime>& lifetimes, const std::vector<std::size_t>& order) {
-  Arena arena;
-  arena.offsets.assign(lifetimes.size(), 0);
-  std::vector<std::size_t> placed;  // by offset
-  for (auto i : order) {
-    const auto& life = lifetimes[i];
-    const auto bytes = aligned(life.bytes);
-    std::int64_t best = -1, best_gap = 0, end = 0;
-    for (auto j : placed) {
-      const auto& other = lifetimes[j];
-      if (other.last < life.first || other.first > life.last) continue;
-      const auto gap = arena.offsets[j] - end;
-      if (gap >= bytes && (best < 0 || gap < best_gap)) best = end, best_gap = gap;
-      end = std::max(end, arena.offsets[j] + aligned(other.bytes));
-    }
-    arena.offsets[i] = best < 0 ? end : best;
-    arena.bytes = std::max(arena.bytes, arena.offsets[i] + bytes);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), i, [&](auto a, auto b) { return arena.offsets[a] < arena.offsets[b]; }), i);
+  void touch(int launch) {
+    if (first < 0) first = launch;
+    first_steps += launch == first;
+    last_steps = launch == last ? last_steps + 1 : 1;
+    last = launch;
   }
-  return arena;
-}
+};
 
 }  // namespace
 
-Arena arrange(const std::vector<Lifetime>& lifetimes) {
-  std::vector<std::size_t> by_size(lifetimes.size());
-  std::iota(by_size.begin(), by_size.end(), std::size_t{0});
-  auto by_time = by_size;
-  std::stable_sort(by_size.begin(), by_size.end(), [&](auto a, auto b) { return lifetimes[a].bytes > lifetimes[b].bytes; });
-  std::stable_sort(by_time.begin(), by_time.end(), [&](auto a, auto b) { return lifetimes[a].first < lifetimes[b].first; });
-  Arena a = place(lifetimes, by_size), b = place(lifetimes, by_time);
-  Arena& best = a.bytes <= b.bytes ? a : b;
-  int steps = 0;
-  for (const auto& life : lifetimes) steps = std::max(steps, life.last + 1);
-  std::vector<std::int64_t> change(static_cast<std::size_t>(steps) + 1);
-  for (const auto& life : lifetimes)
-    change[static_cast<std::size_t>(life.first)] += aligned(life.bytes), change[static_cast<std::size_t>(life.last) + 1] -= aligned(life.bytes);
-  std::int64_t live = 0;
-  for (auto c : change) live += c, best.live_maximum = std::max(best.live_maximum, live);
-  return std::move(best);
+Plan make_plan(const std::vector<Value>& values, const std::vector<Step>& steps) {
+  Order order = order_steps(values, steps);
+  Plan plan;
+  plan.launches = std::move(order.launches);
+  plan.is_in_place = std::move(order.is_in_place);
+  const int end = static_cast<int>(plan.launches.size());
+
+  std::vector<Span> spans(values.size());
+  for (int l = 0; l < end; ++l)
+    for (int s : plan.launches[at(l)]) {
+      std::vector<int> touched = steps[at(s)].reads;
+      touched.insert(touched.end(), steps[at(s)].writes.begin(), steps[at(s)].writes.end());
+      std::sort(touched.begin(), touched.end());
+      touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
+      for (int v : touched) spans[at(v)].touch(l);
+    }
+
+  // A value that is written over another shares its memory: the two are one lifetime.
+  std::vector<int> life_of(values.size(), -1);
+  std::vector<Lifetime> lives;
+  std::vector<bool> is_overwritten(values.size());
+  auto give_life = [&](int v) {
+    if (!values[at(v)].in_arena || life_of[at(v)] >= 0) return;
+    const Span& span = spans[at(v)];
+    life_of[at(v)] = static_cast<int>(lives.size());
+    lives.push_back({values[at(v)].bytes, span.first, values[at(v)].is_kept ? end : span.last});
+  };
+  std::vector<int> scratch_life(steps.size(), -1);
+  for (int l = 0; l < end; ++l)
+    for (int s : plan.launches[at(l)]) {
+      const Step& step = steps[at(s)];
+      for (const auto& o : step.overlays) {
+        const Value &read = values[at(o.read)], &written = values[at(o.written)];
+        const Span &reads = spans[at(o.read)], &writes = spans[at(o.written)];
+        if (!read.in_arena || !written.in_arena || read.is_kept || read.bytes != written.bytes || is_overwritten[at(o.read)] ||
+            life_of[at(o.read)] < 0 || life_of[at(o.written)] >= 0)
+          continue;
+        if (reads.last != l || reads.last_steps != 1 || writes.first != l || writes.first_steps != 1) continue;
+        is_overwritten[at(o.read)] = true;
+        const int life = life_of[at(o.written)] = life_of[at(o.read)];
+        lives[at(life)].last = written.is_kept ? end : writes.last;
+      }
+      for (int v : step.reads) give_life(v);
+      for (int v : step.writes) give_life(v);
+      if (step.scratch == 0) continue;
+      scratch_life[at(s)] = static_cast<int>(lives.size());
+      lives.push_back({step.scratch, l, l});
+    }
+
+  const Arena arena = arrange(lives);
+  plan.bytes = arena.bytes;
+  plan.live_maximum = arena.live_maximum;
+  for (int life : life_of) plan.offsets.push_back(life < 0 ? -1 : arena.offsets[at(life)]);
+  for (int life : scratch_life) plan.scratch.push_back(life < 0 ? 0 : arena.offsets[at(life)]);
+  return plan;
 }
 
 }  // namespace weft::plan

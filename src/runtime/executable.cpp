@@ -4,7 +4,7 @@
 
 #include <weft/error.h>
 
-#include <algorithm>
+#include <functional>
 #include <mutex>
 #include <shared_mutex>
 
@@ -44,7 +44,13 @@ std::span<const TensorType> Executable::output_types() const { return state_->ou
 const CompileStatistics& Executable::statistics() const { return state_->compiled.statistics; }
 std::string Executable::dump() const { return state_->compiled.dump(); }
 
-std::vector<NDArray> Executable::run(std::span<const TensorData> feeds) const { return run_executable(*state_, feeds, {}); }
+std::vector<NDArray> Executable::run(std::span<const TensorData> feeds) const {
+  std::vector<TensorData> storage;
+  std::vector<NDArray> results;
+  for (const auto& type : state_->output_types) storage.emplace_back(results.emplace_back(type));
+  run_executable(*state_, feeds, storage);
+  return results;
+}
 
 void Executable::run(std::span<const TensorData> feeds, std::span<TensorData> results) const {
   check_results(*state_, results);
@@ -53,86 +59,140 @@ void Executable::run(std::span<const TensorData> feeds, std::span<TensorData> re
 
 namespace {
 
+/// A context to itself for as long as a run lasts.
+class Lease {
+ public:
+  explicit Lease(ExecutableState& state) : state_(state) {
+    {
+      const std::lock_guard lock(state.contexts_mutex);
+      if (!state.contexts.empty()) {
+        context_ = std::move(state.contexts.back());
+        state.contexts.pop_back();
+        return;
+      }
+      state.contexts.reserve(++state.contexts_made);  // so that giving one back can't fail
+    }
+    const Program& program = state.compiled.program;
+    context_ = std::make_unique<RunContext>();
+    context_->code = state.compiled.code->make_context();
+    context_->feeds.resize(state.feeds.size());
+    context_->feed_copies.resize(state.feeds.size());
+    context_->targets.resize(state.targets.size());
+    context_->target_copies.resize(state.targets.size());
+    context_->variables.resize(program.variables.size());
+    context_->updates.resize(program.updates.size());
+  }
+  ~Lease() {
+    const std::lock_guard lock(state_.contexts_mutex);
+    if (context_) state_.contexts.push_back(std::move(context_));
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  RunContext& operator*() { return *context_; }
+
+ private:
+  ExecutableState& state_;
+  std::unique_ptr<RunContext> context_;
+};
+
 /// Gives every variable that the program touches its first value.
-void initialise_variables(GraphState& graph, const Program& program) {
-  RuntimeState& runtime = runtime_of(graph);
-  auto is_known = [&](ir::NodeId id) { return runtime.variables.contains(id); };
-  {
-    const std::shared_lock lock(runtime.variables_mutex);
-    if (std::all_of(program.variables.begin(), program.variables.end(), [&](const auto& v) { return is_known(v.variable); }) &&
-        std::all_of(program.updates.begin(), program.updates.end(), [&](const auto& u) { return is_known(u.variable); }))
-      return;
-  }
-  const std::unique_lock lock(runtime.variables_mutex);
-  for (const auto& v : program.variables) variable_value(graph, v.variable);
-  for (const auto& u : program.updates) variable_value(graph, u.variable);
-}
-
-std::vector<NDArray> current_values(RuntimeState& runtime, const Program& program) {
-  std::vector<NDArray> values;
-  for (const auto& v : program.variables) values.push_back(runtime.variables.at(v.variable).current);
-  return values;
-}
-
-void run_with_updates(const ExecutableState& state, RuntimeState& runtime, RunArrays arrays) {
+void find_variables(ExecutableState& state) {
+  const std::unique_lock lock(runtime_of(*state.graph).variables_mutex);
   const Program& program = state.compiled.program;
-  const std::unique_lock lock(runtime.variables_mutex);
-  std::vector<NDArray> updates;
-  for (const auto& u : program.updates) {
-    VariableValue& value = runtime.variables.at(u.variable);
-    if (!value.has_next) value.next = NDArray(value.current.type());
-    value.has_next = true;
-    updates.push_back(value.next);
-  }
-  const auto variables = current_values(runtime, program);
-  arrays.variables = variables;
-  arrays.updates = updates;
-  state.compiled.code->run(arrays);
-  for (const auto& u : program.updates) {
-    VariableValue& value = runtime.variables.at(u.variable);
-    std::swap(value.current, value.next);
+  state.variables.clear();
+  state.updates.clear();
+  for (const auto& v : program.variables) state.variables.push_back(&variable_value(*state.graph, v.variable));
+  for (const auto& u : program.updates) state.updates.push_back(&variable_value(*state.graph, u.variable));
+}
+
+/// Memory for each update: the variable's own, or beside it.
+void place_updates(ExecutableState& state, RunContext& context) {
+  for (std::size_t i = 0; i < state.updates.size(); ++i) {
+    VariableValue& value = *state.updates[i];
+    const bool in_place = state.compiled.code->is_in_place(i);
+    if (!in_place && !value.has_next) {
+      value.next = NDArray(value.current.type());
+      value.has_next = true;
+    }
+    context.updates[i] = (in_place ? value.current : value.next).data();
   }
 }
 
-}  // namespace
+void keep_updates(ExecutableState& state) {
+  for (std::size_t i = 0; i < state.updates.size(); ++i)
+    if (!state.compiled.code->is_in_place(i)) std::swap(state.updates[i]->current, state.updates[i]->next);
+}
 
-namespace {
+/// Whether dense memory shares bytes with other such memory.
+bool overlap(const std::byte* a, std::int64_t a_bytes, const std::byte* b, std::int64_t b_bytes) {
+  const std::less<const std::byte*> before;  // pointers into different blocks have no order of their own
+  return before(a, b + b_bytes) && before(b, a + a_bytes);
+}
 
-/// Whether two dense arrays share memory.
-bool overlap(const NDArray& a, const NDArray& b) { return a.data() < b.data() + b.byte_count() && b.data() < a.data() + a.byte_count(); }
+/// The array of a context's own that stands for one of the caller's.
+NDArray& stand_in(std::optional<NDArray>& copy, const TensorType& type) { return copy ? *copy : copy.emplace(type); }
+
+void place_feeds(const ExecutableState& state, RunContext& context, std::span<const TensorData> feeds) {
+  for (std::size_t i = 0; i < feeds.size(); ++i) {
+    const NDArray& feed = feeds[i].array();
+    if (feed.is_dense()) {
+      context.feeds[i] = feed.data();
+    } else {
+      NDArray& copy = stand_in(context.feed_copies[i], state.feeds[i].type);
+      copy.assign(feed);
+      context.feeds[i] = copy.data();
+    }
+  }
+}
 
 /// The caller's storage can be written by kernels when it is dense and nothing that is still to be read lies in it.
-bool is_writable(const NDArray& storage, std::span<const NDArray> feeds, std::span<const NDArray> targets) {
-  auto apart = [&](const NDArray& other) { return !overlap(storage, other); };
-  return storage.is_dense() && std::all_of(feeds.begin(), feeds.end(), apart) && std::all_of(targets.begin(), targets.end(), apart);
+bool is_writable(const ExecutableState& state, const RunContext& context, const NDArray& storage, std::size_t target) {
+  auto apart = [&](const std::byte* other, const TensorType& type) {
+    return !overlap(storage.data(), storage.byte_count(), other, type.byte_count());
+  };
+  for (std::size_t i = 0; i < context.feeds.size(); ++i)
+    if (!apart(context.feeds[i], state.feeds[i].type)) return false;
+  for (std::size_t i = 0; i < target; ++i)
+    if (!apart(context.targets[i], state.output_types[i])) return false;
+  return storage.is_dense();
+}
+
+void place_targets(const ExecutableState& state, RunContext& context, std::span<TensorData> results) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    NDArray& storage = results[i].array();
+    const bool direct = is_writable(state, context, storage, i);
+    context.targets[i] = (direct ? storage : stand_in(context.target_copies[i], state.output_types[i])).data();
+  }
 }
 
 }  // namespace
 
-std::vector<NDArray> run_executable(const ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results) {
+void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results) {
   check_feeds(state, feeds);
   RuntimeState& runtime = runtime_of(*state.graph);
-  const Program& program = state.compiled.program;
-  initialise_variables(*state.graph, program);
+  std::call_once(state.has_variables, [&] { find_variables(state); });
+  Lease lease(state);
+  RunContext& context = *lease;
+  place_feeds(state, context, feeds);
+  place_targets(state, context, results);
 
-  std::vector<NDArray> feed_arrays, targets;
-  for (const auto& f : feeds) feed_arrays.push_back(f.array().dense());
-  for (std::size_t i = 0; i < state.output_types.size(); ++i) {
-    const bool direct = i < results.size() && is_writable(results[i].array(), feed_arrays, targets);
-    targets.push_back(direct ? results[i].array() : NDArray(state.output_types[i]));
-  }
-  RunArrays arrays{feed_arrays, {}, targets, {}, runtime.runs++};
-  if (program.updates.empty()) {
+  auto run = [&] {
+    for (std::size_t i = 0; i < state.variables.size(); ++i) context.variables[i] = state.variables[i]->current.data();
+    state.compiled.code->run(*context.code, {context.feeds, context.variables, context.targets, context.updates, runtime.runs++});
+  };
+  if (!state.updates.empty()) {
+    const std::unique_lock lock(runtime.variables_mutex);
+    place_updates(state, context);
+    run();
+    keep_updates(state);
+  } else if (!state.variables.empty()) {
     const std::shared_lock lock(runtime.variables_mutex);
-    const auto variables = current_values(runtime, program);
-    arrays.variables = variables;
-    state.compiled.code->run(arrays);
+    run();
   } else {
-    run_with_updates(state, runtime, arrays);
+    run();
   }
   for (std::size_t i = 0; i < results.size(); ++i)
-    if (results[i].array().data() != targets[i].data()) results[i].array().assign(targets[i]);
-  return targets;
+    if (results[i].array().data() != context.targets[i]) results[i].array().assign(*context.target_copies[i]);
 }
 
 }  // namespace weft

@@ -11,6 +11,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <unordered_map>
@@ -18,8 +19,8 @@
 
 namespace weft {
 
-/// A run writes a variable's new value beside the present one; the two change places when the run has ended well, so
-/// that a failed run changes nothing.
+/// A run writes a variable's new value over the present one where that is safe (see CompiledProgram::is_in_place), and
+/// otherwise beside it; then the two change places when the run has ended well. A failed run changes nothing either way.
 struct VariableValue {
   NDArray current;
   NDArray next;
@@ -47,15 +48,32 @@ RuntimeState& runtime_of(GraphState& graph);
 /// The value of a variable, initialised when this is the first use. The caller holds variables_mutex exclusively.
 VariableValue& variable_value(GraphState& graph, ir::NodeId variable);
 
+/// What a run needs to itself, kept for the next one when it is over, so that a run like one before allocates nothing.
+struct RunContext {
+  std::unique_ptr<CompiledProgram::Context> code;
+  std::vector<const std::byte*> feeds, variables;
+  std::vector<std::byte*> targets, updates;
+  /// Dense stand-ins for feeds and targets that kernels can't use where they are; made when first needed.
+  std::vector<std::optional<NDArray>> feed_copies, target_copies;
+};
+
 struct ExecutableState {
   GraphState* graph = nullptr;
   Compiled compiled;
   std::vector<FeedType> feeds;
   std::vector<Tensor> targets;
   std::vector<TensorType> output_types;
+
+  /// Values of the program's variables and of those that it updates, found by the first run.
+  std::once_flag has_variables;
+  std::vector<VariableValue*> variables, updates;
+
+  std::mutex contexts_mutex;
+  std::vector<std::unique_ptr<RunContext>> contexts;  ///< of runs that are over
+  std::size_t contexts_made = 0;
 };
 
-/// Runs with feeds in the order of state.feeds. Targets without storage are allocated.
-std::vector<NDArray> run_executable(const ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results);
+/// Runs with feeds in the order of state.feeds and writes the targets to `results`.
+void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results);
 
 }  // namespace weft

@@ -71,7 +71,10 @@ int collapse(const Shape& shape, std::span<const std::int64_t> to, std::span<con
     const auto k = static_cast<std::size_t>(i);
     if (shape[i] != 1) dims[static_cast<std::size_t>(n++)] = {shape[i], to[k], from[k]};
   }
-  std::stable_sort(dims.begin(), dims.begin() + n, [](const Dimension& a, const Dimension& b) { return std::abs(a.to) > std::abs(b.to); });
+  // Stable, and without the memory that std::stable_sort allocates.
+  for (auto i = dims.begin(); i != dims.begin() + n; ++i)
+    std::rotate(std::upper_bound(dims.begin(), i, *i, [](const Dimension& a, const Dimension& b) { return std::abs(a.to) > std::abs(b.to); }), i,
+                i + 1);
   int kept = 0;
   for (int i = 0; i < n; ++i) {
     const Dimension& inner = dims[static_cast<std::size_t>(i)];

@@ -4,6 +4,8 @@
 
 #include <weft/error.h>
 
+#include <omp.h>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -18,31 +20,48 @@ dnnl::primitive_attr strict_attributes() {
   return attributes;
 }
 
-void Arguments::add(int argument, const Memory& memory, const void* address) {
+Execution::Execution(dnnl::primitive primitive, std::vector<Argument> arguments)
+    : primitive_(std::move(primitive)), arguments_(std::move(arguments)) {
+  if (arguments_.size() > most_arguments) throw InternalError("onednn: a primitive takes too many arguments");
+}
+
+std::unique_ptr<Execution::Prepared> Execution::prepare() const {
+  auto prepared = std::make_unique<Prepared>();
+  for (std::size_t i = 0; i < arguments_.size(); ++i) {
+    prepared->memories[i] = dnnl::memory(arguments_[i].memory, engine(), nullptr);
+    prepared->arguments[i] = {arguments_[i].id, prepared->memories[i].get()};
+  }
+  return prepared;
+}
+
+std::unique_ptr<Execution::Prepared> Execution::take() const {
+  const std::lock_guard lock(pool_->mutex);
+  // One for each thread of the run, so that a later one needs no more however they happen to meet.
+  if (pool_->free.empty())
+    for (int i = 0; i < std::max(omp_get_max_threads(), 1); ++i) pool_->free.push_back(prepare());
+  auto prepared = std::move(pool_->free.back());
+  pool_->free.pop_back();
+  return prepared;
+}
+
+void Execution::run(std::span<const void* const> addresses) const {
+  auto prepared = take();
   // oneDNN takes addresses of inputs as of outputs, and doesn't write to inputs.
-  memories_[count_] = dnnl::memory(memory, engine(), const_cast<void*>(address));
-  arguments_[count_] = {argument, memories_[count_].get()};
-  ++count_;
-}
-
-void Arguments::run(const dnnl::primitive& primitive) const {
+  for (std::size_t i = 0; i < arguments_.size(); ++i) prepared->memories[i].set_data_handle(const_cast<void*>(addresses[i]));
   static thread_local const dnnl::stream stream(engine());
-  dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive.get(), stream.get(), static_cast<int>(count_), arguments_.data()),
+  dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive_.get(), stream.get(), static_cast<int>(arguments_.size()), prepared->arguments.data()),
                           "could not execute a primitive");
+  const std::lock_guard lock(pool_->mutex);
+  pool_->free.push_back(std::move(prepared));
 }
 
-LayoutCopy::LayoutCopy(const Memory& from, const Memory& to) : from_(from), to_(to) {
-  const dnnl::reorder::primitive_desc chosen(engine(), from, engine(), to, strict_attributes());
-  copy_ = dnnl::reorder(chosen);
-  scratchpad_ = chosen.query_md(dnnl::query::scratchpad_md);
-}
+LayoutCopy::LayoutCopy(const Memory& from, const Memory& to, const dnnl::reorder::primitive_desc& chosen)
+    : copy_(dnnl::reorder(chosen), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}, {DNNL_ARG_SCRATCHPAD, chosen.query_md(dnnl::query::scratchpad_md)}}),
+      scratch_bytes_(chosen.query_md(dnnl::query::scratchpad_md).get_size()) {}
 
 void LayoutCopy::run(const void* source, const void* destination, void* scratch) const {
-  Arguments arguments;
-  arguments.add(DNNL_ARG_FROM, from_, source);
-  arguments.add(DNNL_ARG_TO, to_, destination);
-  arguments.add(DNNL_ARG_SCRATCHPAD, scratchpad_, scratch);
-  arguments.run(copy_);
+  const std::array<const void*, 3> addresses{source, destination, scratch};
+  copy_.run(addresses);
 }
 
 namespace {
@@ -67,9 +86,9 @@ template <class P, class Forward, class... Description> auto choose_gradient(con
 
 class Call final : public LibraryCall {
  public:
-  Call(const Chosen& chosen, const std::vector<Port>& ports) : primitive_(chosen.get()), name_(chosen.impl_info_str()) {
-    scratchpad_ = chosen.query_md(dnnl::query::scratchpad_md);
-    std::size_t shared = scratchpad_.get_size();
+  Call(const Chosen& chosen, const std::vector<Port>& ports)
+      : execution_(dnnl::primitive(chosen.get()), arguments_of(chosen, ports)), name_(chosen.impl_info_str()) {
+    std::size_t shared = chosen.query_md(dnnl::query::scratchpad_md).get_size();
     for (const auto& port : ports) {
       Memory wanted = chosen.query_md(dnnl::query::exec_arg_md, port.argument);
       Side side{port, wanted, {}, 0};
@@ -92,13 +111,14 @@ class Call final : public LibraryCall {
     auto* const base = static_cast<std::byte*>(scratch);
     auto caller = [&](const Side& s) { return s.port.is_result ? static_cast<const void*>(results[s.port.index]) : operands[s.port.index]; };
     try {
-      Arguments arguments;
-      for (const auto& side : sides_) {
+      std::array<const void*, Execution::most_arguments> addresses{};
+      for (std::size_t i = 0; i < sides_.size(); ++i) {
+        const Side& side = sides_[i];
         if (side.copy && !side.port.is_result) side.copy->run(caller(side), base + side.offset, base);
-        arguments.add(side.port.argument, side.wanted, side.copy ? base + side.offset : caller(side));
+        addresses[i] = side.copy ? base + side.offset : caller(side);
       }
-      arguments.add(DNNL_ARG_SCRATCHPAD, scratchpad_, base);
-      arguments.run(primitive_);
+      addresses[sides_.size()] = base;
+      execution_.run(addresses);
       for (const auto& side : sides_)
         if (side.copy && side.port.is_result) side.copy->run(base + side.offset, caller(side), base);
     } catch (const dnnl::error& e) { throw InternalError("onednn " + name_ + ": " + e.what()); }
@@ -120,9 +140,16 @@ class Call final : public LibraryCall {
     std::size_t offset;              ///< of the copy in the scratch memory
   };
 
-  dnnl::primitive primitive_;
+  /// The ports', then the scratch memory.
+  static std::vector<Execution::Argument> arguments_of(const Chosen& chosen, const std::vector<Port>& ports) {
+    std::vector<Execution::Argument> list;
+    for (const auto& port : ports) list.push_back({port.argument, chosen.query_md(dnnl::query::exec_arg_md, port.argument)});
+    list.push_back({DNNL_ARG_SCRATCHPAD, chosen.query_md(dnnl::query::scratchpad_md)});
+    return list;
+  }
+
+  Execution execution_;
   std::string name_;
-  Memory scratchpad_;
   std::vector<Side> sides_;
   std::size_t bytes_ = 0;
   int copies_ = 0;

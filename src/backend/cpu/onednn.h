@@ -9,7 +9,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,28 +61,49 @@ dnnl::primitive_attr strict_attributes();
 /// Sizes of blocks of scratch memory are multiples of this.
 inline std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/// A primitive's arguments, given as memory descriptors and addresses when it runs.
-class Arguments {
+/// A primitive and how its arguments lie. What a run needs besides their addresses is made once and kept for later runs.
+class Execution {
  public:
-  void add(int argument, const Memory& memory, const void* address);
-  void run(const dnnl::primitive& primitive) const;
+  struct Argument {
+    int id;
+    Memory memory;
+  };
+  static constexpr std::size_t most_arguments = 4;
+
+  Execution(dnnl::primitive primitive, std::vector<Argument> arguments);
+  /// Addresses in the order of the arguments. May be called from several threads at once. Throws dnnl::error.
+  void run(std::span<const void* const> addresses) const;
 
  private:
-  std::array<dnnl::memory, 4> memories_;
-  std::array<dnnl_exec_arg_t, 4> arguments_{};
-  std::size_t count_ = 0;
+  /// Memory objects of one run at a time.
+  struct Prepared {
+    std::array<dnnl::memory, most_arguments> memories;
+    std::array<dnnl_exec_arg_t, most_arguments> arguments{};
+  };
+  struct Pool {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<Prepared>> free;
+  };
+  std::unique_ptr<Prepared> prepare() const;
+  std::unique_ptr<Prepared> take() const;
+
+  dnnl::primitive primitive_;
+  std::vector<Argument> arguments_;
+  std::unique_ptr<Pool> pool_ = std::make_unique<Pool>();
 };
 
 /// Copies between two layouts.
 class LayoutCopy {
  public:
-  LayoutCopy(const Memory& from, const Memory& to);
+  LayoutCopy(const Memory& from, const Memory& to) : LayoutCopy(from, to, {engine(), from, engine(), to, strict_attributes()}) {}
   void run(const void* source, const void* destination, void* scratch) const;
-  std::size_t scratch_bytes() const { return scratchpad_.get_size(); }
+  std::size_t scratch_bytes() const { return scratch_bytes_; }
 
  private:
-  Memory from_, to_, scratchpad_;
-  dnnl::primitive copy_;
+  LayoutCopy(const Memory& from, const Memory& to, const dnnl::reorder::primitive_desc& chosen);
+
+  Execution copy_;
+  std::size_t scratch_bytes_;
 };
 
 /// Whether oneDNN chose a loop without any blocking, which is no faster than a naive one.

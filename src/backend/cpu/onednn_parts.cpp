@@ -31,25 +31,27 @@ class PartedCall final : public LibraryCall {
     name_ = parting.kinds[0].impl_info_str();
     const ForOneThread one;
     for (const auto& chosen : parting.kinds) {
-      auto memory_of = [&](int argument) { return Slot{argument, chosen.query_md(dnnl::query::exec_arg_md, argument)}; };
-      kinds_.push_back({dnnl::primitive(chosen.get()), memory_of(parting.data_argument), memory_of(parting.weights_argument),
-                        memory_of(parting.result_argument), chosen.query_md(dnnl::query::scratchpad_md)});
-      part_bytes_ = std::max(part_bytes_, aligned(kinds_.back().scratchpad.get_size()));
+      auto argument = [&](int id) { return Execution::Argument{id, chosen.query_md(dnnl::query::exec_arg_md, id)}; };
+      const Memory scratchpad = chosen.query_md(dnnl::query::scratchpad_md);
+      kinds_.emplace_back(dnnl::primitive(chosen.get()),
+                          std::vector{argument(parting.data_argument), argument(parting.weights_argument), argument(parting.result_argument),
+                                      Execution::Argument{DNNL_ARG_SCRATCHPAD, scratchpad}});
+      if (kinds_.size() == 1) weights_ = argument(parting.weights_argument).memory;
+      part_bytes_ = std::max(part_bytes_, aligned(scratchpad.get_size()));
     }
   }
 
   void pack(const Memory& from, const void* constant) {
-    const Memory& to = kinds_[0].weights.memory;
-    if (from == to) return;
+    if (from == weights_) return;
     {
       // Of few bytes, a copy by one thread is over before others wake.
       std::optional<ForOneThread> one;
-      if (to.get_size() < bytes_to_share) one.emplace();
-      copy_.emplace(from, to);
+      if (weights_.get_size() < bytes_to_share) one.emplace();
+      copy_.emplace(from, weights_);
     }
     copy_bytes_ = aligned(copy_->scratch_bytes());
     if (!constant) return;
-    constant_.emplace(to.get_size());
+    constant_.emplace(weights_.get_size());
     copy_->run(constant, constant_->begin(), AlignedBytes(copy_bytes_).begin());
     packed_ = constant_->begin();
   }
@@ -60,24 +62,19 @@ class PartedCall final : public LibraryCall {
       if (copy_ && !packed_) copy_->run(operands[1], base + copy_bytes_, base);
     } catch (const dnnl::error& e) { fail(e); }
   }
-  std::size_t scratch_bytes() const override { return copy_ && !packed_ ? copy_bytes_ + aligned(kinds_[0].weights.memory.get_size()) : 0; }
+  std::size_t scratch_bytes() const override { return copy_ && !packed_ ? copy_bytes_ + aligned(weights_.get_size()) : 0; }
 
   std::span<const Part> parts() const override { return parts_; }
 
   void run_part(std::size_t part, std::span<const void* const> operands, void* result, const void* shared, void* scratch) const override {
     const auto& piece = pieces_[part];
-    const auto& kind = kinds_[piece.kind];
     auto from = [&](const void* base, std::int64_t elements) {
       return static_cast<const std::byte*>(base) + elements * static_cast<std::int64_t>(element_bytes_);
     };
     const void* weights = packed_ ? packed_ : copy_ ? static_cast<const std::byte*>(shared) + copy_bytes_ : from(operands[1], piece.weights);
     try {
-      Arguments arguments;
-      arguments.add(kind.data.argument, kind.data.memory, from(operands[0], piece.data));
-      arguments.add(kind.weights.argument, kind.weights.memory, weights);
-      arguments.add(kind.result.argument, kind.result.memory, from(result, piece.result));
-      arguments.add(DNNL_ARG_SCRATCHPAD, kind.scratchpad, scratch);
-      arguments.run(kind.primitive);
+      const std::array<const void*, 4> addresses{from(operands[0], piece.data), weights, from(result, piece.result), scratch};
+      kinds_[piece.kind].run(addresses);
     } catch (const dnnl::error& e) { fail(e); }
   }
   std::size_t part_scratch_bytes() const override { return part_bytes_; }
@@ -89,23 +86,14 @@ class PartedCall final : public LibraryCall {
   }
 
  private:
-  struct Slot {
-    int argument;
-    Memory memory;
-  };
-  struct Kind {
-    dnnl::primitive primitive;
-    Slot data, weights, result;
-    Memory scratchpad;
-  };
-
   [[noreturn]] void fail(const dnnl::error& e) const { throw InternalError("onednn " + name_ + ": " + e.what()); }
 
   std::vector<Parting::Piece> pieces_;
   std::size_t element_bytes_;
   std::vector<Part> parts_;
   std::string name_;
-  std::vector<Kind> kinds_;
+  std::vector<Execution> kinds_;
+  Memory weights_;  ///< as the primitives want them
   std::size_t part_bytes_ = 0, copy_bytes_ = 0;
   std::optional<LayoutCopy> copy_;  ///< from the caller's weights to what the primitives want
   std::optional<AlignedBytes> constant_;

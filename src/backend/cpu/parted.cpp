@@ -77,13 +77,12 @@ void PartedRun::run(LibraryCall& call, std::span<const void* const> operands, vo
   std::exception_ptr failure;
   std::mutex mutex;
   const auto* const shared = static_cast<const std::byte*>(scratch);
-#pragma omp parallel num_threads(threads_) if (threads_ > 1)
-  {
-    std::byte* const own = static_cast<std::byte*>(scratch) + shared_ + static_cast<std::size_t>(omp_get_thread_num()) * own_;
+  auto work = [&](int thread, int threads) {
+    std::byte* const own = static_cast<std::byte*>(scratch) + shared_ + static_cast<std::size_t>(thread) * own_;
     auto** const mine = reinterpret_cast<void**>(own + part_);
     std::copy(buffers.begin(), buffers.end(), mine);
-#pragma omp for schedule(static)
-    for (std::size_t i = 0; i < parts.size(); ++i) try {
+    const auto t = static_cast<std::size_t>(thread), n = static_cast<std::size_t>(threads);
+    for (std::size_t i = parts.size() * t / n; i < parts.size() * (t + 1) / n; ++i) try {
         // Where the result would begin for this part of it to lie in the thread's own memory.
         void* const begin =
             row_bytes_ == 0 ? result : reinterpret_cast<void*>(reinterpret_cast<std::intptr_t>(own + part_ + pointers_) - parts[i].row * row_bytes_);
@@ -95,6 +94,13 @@ void PartedRun::run(LibraryCall& call, std::span<const void* const> operands, vo
         const std::lock_guard lock(mutex);
         failure = std::current_exception();
       }
+  };
+  // A team of one would be allocated anew each time.
+  if (threads_ == 1) {
+    work(0, 1);
+  } else {
+#pragma omp parallel num_threads(threads_)
+    work(omp_get_thread_num(), omp_get_num_threads());
   }
   if (failure) std::rethrow_exception(failure);
 }

@@ -6,6 +6,8 @@
 
 #include <weft/error.h>
 
+#include <cstring>
+
 namespace weft::reference {
 namespace {
 
@@ -18,14 +20,14 @@ class Evaluator : public CompiledProgram {
     for (const auto& u : program.updates) ++uses_[static_cast<std::size_t>(u.value.node)];
   }
 
-  void run(const RunArrays& arrays) override {
+  void run(Context&, const RunArrays& arrays) const override {
     const ir::Graph& graph = program_.graph;
     std::vector<std::vector<Array>> values(graph.nodes.size());
     auto uses = uses_;
     for (std::size_t i = 0; i < program_.feeds.size(); ++i)
-      values[static_cast<std::size_t>(program_.feeds[i].node)] = {from_ndarray(arrays.feeds[i])};
+      values[static_cast<std::size_t>(program_.feeds[i].node)] = {read(arrays.feeds[i], graph[program_.feeds[i].node].types[0])};
     for (std::size_t i = 0; i < program_.variables.size(); ++i)
-      values[static_cast<std::size_t>(program_.variables[i].node)] = {from_ndarray(arrays.variables[i])};
+      values[static_cast<std::size_t>(program_.variables[i].node)] = {read(arrays.variables[i], graph[program_.variables[i].node].types[0])};
 
     auto value = [&](ir::Value v) -> const Array& { return values[static_cast<std::size_t>(v.node)][static_cast<std::size_t>(v.output)]; };
     for (ir::NodeId id = 0; id < graph.size(); ++id) {
@@ -41,11 +43,18 @@ class Evaluator : public CompiledProgram {
       for (auto v : node.operands)
         if (--uses[static_cast<std::size_t>(v.node)] == 0) values[static_cast<std::size_t>(v.node)].clear();
     }
-    for (std::size_t i = 0; i < program_.targets.size(); ++i) arrays.targets[i].assign(to_ndarray(value(program_.targets[i])));
-    for (std::size_t i = 0; i < program_.updates.size(); ++i) arrays.updates[i].assign(to_ndarray(value(program_.updates[i].value)));
+    for (std::size_t i = 0; i < program_.targets.size(); ++i) write(value(program_.targets[i]), arrays.targets[i]);
+    for (std::size_t i = 0; i < program_.updates.size(); ++i) write(value(program_.updates[i].value), arrays.updates[i]);
   }
 
  private:
+  // NDArray has no form for memory that is only read.
+  static Array read(const std::byte* from, const TensorType& type) { return from_ndarray(NDArray::wrap(const_cast<std::byte*>(from), type)); }
+  static void write(const Array& value, std::byte* to) {
+    const NDArray array = to_ndarray(value);
+    std::memcpy(to, array.data(), static_cast<std::size_t>(array.byte_count()));
+  }
+
   Program program_;
   std::vector<int> uses_;
 };

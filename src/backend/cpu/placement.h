@@ -1,0 +1,52 @@
+// Where the values of a program lie, and in which order its steps run.
+#pragma once
+
+#include "stitch/lower.h"
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+namespace weft::cpu {
+
+/// Where a value's elements are.
+struct Place {
+  enum class Kind : std::uint8_t { feed, variable, target, update, constant, run_index, arena };
+  Kind kind = Kind::arena;
+  std::int64_t index = 0;  ///< in the list of its kind; offset in the arena
+
+  /// Given anew for each run.
+  bool is_given() const { return kind <= Kind::update; }
+};
+
+struct Copy {
+  Place from, to;
+  std::int64_t bytes;
+};
+
+struct Placement {
+  std::map<ir::Value, Place> places;  ///< of the values that have memory of their own
+  std::vector<NDArray> constants;
+  /// Targets that are feeds, variables or constants are copied before the first launch; other results that already lie
+  /// elsewhere after the last one.
+  std::vector<Copy> first_copies, last_copies;
+  std::vector<std::vector<int>> launches;  ///< steps of the schedule
+  std::vector<Place> scratch;              ///< by step
+  std::vector<bool> is_in_place;           ///< by update: written where the variable's present value lies
+  std::int64_t arena_bytes = 0, live_maximum = 0;
+
+  Place of(const Schedule& schedule, ir::Value v) const { return places.at(schedule.storage(v)); }
+};
+
+TensorType type_of(const Program& program, const Schedule& schedule, ir::Value v);
+
+/// What a step needs besides what the schedule says.
+struct StepMemory {
+  std::size_t scratch = 0;  ///< bytes that only it uses
+  bool has_results = true;  ///< of a library call: in memory, rather than in the hands of its epilogue only
+};
+
+/// `memory` is by step.
+Placement place_values(const Program& program, const Schedule& schedule, const std::vector<StepMemory>& memory);
+
+}  // namespace weft::cpu

@@ -1,6 +1,7 @@
 // Compiled graphs and what running one takes and gives.
 #pragma once
 
+#include <weft/explanation.h>
 #include <weft/ndarray.h>
 #include <weft/tensor.h>
 
@@ -96,12 +97,20 @@ class Executable {
   const CompileStatistics& statistics() const;
   /// The graph after each pass, and what each kernel computes.
   std::string dump() const;
+  /// Writes to a directory, made if need be: passes.txt and kernels.txt with what `dump` gives, and for each generated kernel
+  /// LLVM IR (.ll, before optimisation) and assembly (.s). The environment variable WEFT_DUMP=DIRECTORY has everything that is
+  /// compiled written to DIRECTORY/0, DIRECTORY/1, ... Throws RunError when it can't.
+  void write_dump(const std::string& directory) const;
+  /// The steps of a run and what each computes and moves; empty on the reference backend.
+  Explanation explain() const;
 
   /// Feeds in the order of feeds(); gives the targets' values.
   std::vector<NDArray> run(std::span<const TensorData> feeds) const;
   std::vector<NDArray> run(std::initializer_list<TensorData> feeds) const { return run(std::span(feeds.begin(), feeds.size())); }
   /// Writes the targets' values to the caller's storage, in the order of targets(). A run that fails leaves it undefined.
   void run(std::span<const TensorData> feeds, std::span<TensorData> results) const;
+  /// Runs and gives the seconds that each step of explain() took; drops the targets' values.
+  std::vector<double> run_timed(std::span<const TensorData> feeds) const;
 
   explicit operator bool() const { return state_ != nullptr; }
 

@@ -9,6 +9,7 @@
 #include <weft/elementwise.h>
 #include <weft/error.h>
 #include <weft/executable.h>
+#include <weft/explanation.h>
 #include <weft/graph.h>
 #include <weft/indexing.h>
 #include <weft/init.h>

@@ -14,6 +14,7 @@ void add_train_command(CLI::App& weft);
 void add_classify_command(CLI::App& weft);
 void add_data_command(CLI::App& weft);
 void add_bench_command(CLI::App& weft);
+void add_explain_command(CLI::App& weft);
 void add_info_command(CLI::App& weft);
 void add_rules_command(CLI::App& weft);
 

@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   weft::apps::add_classify_command(weft);
   weft::apps::add_data_command(weft);
   weft::apps::add_bench_command(weft);
+  weft::apps::add_explain_command(weft);
   weft::apps::add_info_command(weft);
   weft::apps::add_rules_command(weft);
   try {

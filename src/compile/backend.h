@@ -4,13 +4,16 @@
 #include "compile/program.h"
 
 #include <weft/executable.h>
+#include <weft/explanation.h>
 #include <weft/ndarray.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace weft {
 
@@ -20,6 +23,31 @@ struct RunArrays {
   std::span<const std::byte*const> feeds, variables;
   std::span<std::byte*const> targets, updates;
   std::uint64_t run_index = 0;
+  std::vector<double>* step_seconds = nullptr;  ///< unless null, gets what each step of the explanation took
+};
+
+/// Seconds from lap to lap, for the runs that ask for them.
+class StepTimer {
+ public:
+  explicit StepTimer(std::vector<double>* seconds) : seconds_(seconds) {
+    if (seconds_) seconds_->clear(), last_ = Clock::now();
+  }
+  void lap() {
+    if (!seconds_) return;
+    const auto now = Clock::now();
+    seconds_->push_back(std::chrono::duration<double>(now - last_).count());
+    last_ = now;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::vector<double>* seconds_;
+  Clock::time_point last_;
+};
+
+/// A file of a dump.
+struct Listing {
+  std::string name, text;
 };
 
 /// A program that a backend has made ready.
@@ -42,6 +70,10 @@ class CompiledProgram {
   virtual void run(Context& context, const RunArrays& arrays) const = 0;
   virtual void describe(CompileStatistics&) const {}
   virtual std::string dump() const { return {}; }
+  /// Empty from a backend that doesn't compile.
+  virtual Explanation explain() const { return {}; }
+  /// The code of each generated kernel, before and after it became machine code.
+  virtual std::vector<Listing> listings() const { return {}; }
 };
 
 bool has_backend(Backend backend);

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
+#include <system_error>
 
 namespace weft {
 namespace {
@@ -54,6 +56,31 @@ class Timer {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+/// The first of DIRECTORY/0, DIRECTORY/1, ... that isn't there, made.
+std::filesystem::path unused_folder(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  for (int i = 0;; ++i)
+    if (const auto folder = directory / std::to_string(i); std::filesystem::create_directory(folder, error)) return folder;
+    else if (error) throw RunError(folder.string() + ": " + error.message());
+}
+
+void write(const std::filesystem::path& path, const std::string& text) {
+  if (!(std::ofstream(path, std::ios::binary) << text).flush()) throw RunError(path.string() + " can't be written");
+}
+
+/// The program after each pass.
+std::string passes_of(const Compiled& compiled) {
+  Program p = compiled.specialized;
+  std::string text = "== specialize\n" + p.str();
+  for (const auto& pass : simplifications)
+    if (is_wanted(pass, compiled.options)) {
+      p = pass.run(p, compiled.options);
+      text += std::string("== ") + pass.name + "\n" + p.str();
+    }
+  return text;
+}
+
 }  // namespace
 
 std::span<const Switch> optional_passes() { return optional; }
@@ -95,18 +122,19 @@ Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::
   compiled.code->describe(compiled.statistics);
   count_work(compiled.program, compiled.statistics);
   compiled.statistics.seconds = whole.lap();
+  if (const char* directory = std::getenv("WEFT_DUMP")) compiled.write_dump(unused_folder(directory));
   return compiled;
 }
 
-std::string Compiled::dump() const {
-  Program p = specialized;
-  std::string text = "== specialize\n" + p.str();
-  for (const auto& pass : simplifications)
-    if (is_wanted(pass, options)) {
-      p = pass.run(p, options);
-      text += std::string("== ") + pass.name + "\n" + p.str();
-    }
-  return text + code->dump();
+std::string Compiled::dump() const { return passes_of(*this) + code->dump(); }
+
+void Compiled::write_dump(const std::filesystem::path& directory) const {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) throw RunError(directory.string() + ": " + error.message());
+  write(directory / "passes.txt", passes_of(*this));
+  write(directory / "kernels.txt", code->dump());
+  for (const auto& l : code->listings()) write(directory / l.name, l.text);
 }
 
 }  // namespace weft

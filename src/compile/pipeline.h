@@ -5,6 +5,7 @@
 #include "compile/program.h"
 #include "compile/switches.h"
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -19,6 +20,8 @@ struct Compiled {
 
   /// The program after each pass, then the backend's code. Runs the passes again, so that compiling need not keep them.
   std::string dump() const;
+  /// Makes the directory and writes what Executable::write_dump says.
+  void write_dump(const std::filesystem::path& directory) const;
 };
 
 Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations,

@@ -43,6 +43,8 @@ std::span<const Tensor> Executable::targets() const { return state_->targets; }
 std::span<const TensorType> Executable::output_types() const { return state_->output_types; }
 const CompileStatistics& Executable::statistics() const { return state_->compiled.statistics; }
 std::string Executable::dump() const { return state_->compiled.dump(); }
+void Executable::write_dump(const std::string& directory) const { state_->compiled.write_dump(directory); }
+Explanation Executable::explain() const { return state_->compiled.code->explain(); }
 
 std::vector<NDArray> Executable::run(std::span<const TensorData> feeds) const {
   std::vector<TensorData> storage;
@@ -55,6 +57,14 @@ std::vector<NDArray> Executable::run(std::span<const TensorData> feeds) const {
 void Executable::run(std::span<const TensorData> feeds, std::span<TensorData> results) const {
   check_results(*state_, results);
   run_executable(*state_, feeds, results);
+}
+
+std::vector<double> Executable::run_timed(std::span<const TensorData> feeds) const {
+  std::vector<double> seconds;
+  std::vector<TensorData> storage;
+  for (const auto& type : state_->output_types) storage.emplace_back(NDArray(type));
+  run_executable(*state_, feeds, storage, &seconds);
+  return seconds;
 }
 
 namespace {
@@ -167,7 +177,7 @@ void place_targets(const ExecutableState& state, RunContext& context, std::span<
 
 }  // namespace
 
-void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results) {
+void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results, std::vector<double>* step_seconds) {
   check_feeds(state, feeds);
   RuntimeState& runtime = runtime_of(*state.graph);
   std::call_once(state.has_variables, [&] { find_variables(state); });
@@ -178,7 +188,7 @@ void run_executable(ExecutableState& state, std::span<const TensorData> feeds, s
 
   auto run = [&] {
     for (std::size_t i = 0; i < state.variables.size(); ++i) context.variables[i] = state.variables[i]->current.data();
-    state.compiled.code->run(*context.code, {context.feeds, context.variables, context.targets, context.updates, runtime.runs++});
+    state.compiled.code->run(*context.code, {context.feeds, context.variables, context.targets, context.updates, runtime.runs++, step_seconds});
   };
   if (!state.updates.empty()) {
     const std::unique_lock lock(runtime.variables_mutex);

@@ -74,6 +74,8 @@ struct ExecutableState {
 };
 
 /// Runs with feeds in the order of state.feeds and writes the targets to `results`.
-void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results);
+/// `step_seconds` as in RunArrays.
+void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results,
+                    std::vector<double>* step_seconds = nullptr);
 
 }  // namespace weft

@@ -27,15 +27,21 @@ Tensor Setup::feed(NDArray value) {
   return t;
 }
 
-Tensor Setup::feed(Shape shape, DType dtype) {
-  NDArray value(dtype, shape);
+NDArray Setup::random(const TensorType& type) const {
+  NDArray value(type);
   std::uint64_t i = feeds_.size() << 40;
   auto fill = [&](auto elements) {
     for (auto& v : elements) v = about_normal(scrambled(i++));
   };
-  if (dtype == f64) fill(value.elements<double>());
+  if (type.dtype == f64) fill(value.elements<double>());
   else fill(value.elements<float>());
-  return feed(std::move(value));
+  return value;
+}
+
+Tensor Setup::feed(Shape shape, DType dtype) { return feed(random({dtype, shape})); }
+
+void Setup::feed(Tensor placeholder, const TensorType& type) {
+  feeds_.emplace_back(placeholder, is_floating(type.dtype) ? random({f32, type.shape}).cast(type.dtype) : NDArray(type));
 }
 
 Tensor Setup::feed_integers(Shape shape, std::int64_t bound) {

@@ -23,6 +23,8 @@ class Setup {
   Tensor feed(Shape shape, DType dtype = f32);
   /// A placeholder that is fed integers (i32) from 0 to below `bound`.
   Tensor feed_integers(Shape shape, std::int64_t bound);
+  /// Feeds a placeholder that the graph has, with random numbers if they are floating-point, otherwise zeros.
+  void feed(Tensor placeholder, const TensorType& type);
 
   Executable compile(const RunOptions& options);
   /// In the order in which the executable takes them.
@@ -30,6 +32,7 @@ class Setup {
 
  private:
   Tensor feed(NDArray value);
+  NDArray random(const TensorType& type) const;
   std::vector<std::pair<Tensor, NDArray>> feeds_;
 };
 

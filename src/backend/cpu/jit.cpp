@@ -10,6 +10,7 @@
 #include <exception>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 namespace weft::cpu {
@@ -43,17 +44,7 @@ class Jit {
   void compile(const kernel::Kernel& kernel, const kernel::Structure& structure) {
     const std::string symbol = "weft_" + sanitised(kernel.name) + "_" + std::to_string(serial_++);
     auto context = std::make_unique<llvm::LLVMContext>();
-    auto module = emit(kernel, structure, symbol, target_, *context);
-    module->setDataLayout(jit_->getDataLayout());
-    module->setTargetTriple(jit_->getTargetTriple().str());
-    for (auto& f : *module) {
-      f.addFnAttr("target-cpu", cpu_);
-      f.addFnAttr("target-features", features_);
-    }
-    std::string faults;
-    llvm::raw_string_ostream out(faults);
-    if (llvm::verifyModule(*module, &out)) throw InternalError("generated code of kernel " + kernel.name + " is malformed: " + faults);
-    optimise(*module);
+    auto module = optimised_module(kernel, structure, symbol, *context);
     check(jit_->addIRModule(llvm::orc::ThreadSafeModule(std::move(module), std::move(context))), "compiling a kernel");
     const auto address = checked(jit_->lookup(symbol), "compiling a kernel");
     const std::lock_guard lock(mutex_);
@@ -63,12 +54,27 @@ class Jit {
 
   std::size_t compiled() const { return compiled_; }
 
+  std::string assembly(const kernel::Kernel& kernel) {
+    llvm::LLVMContext context;
+    const auto module = optimised_module(kernel, kernel::structure_of(kernel), sanitised(kernel.name), context);
+    auto builder = checked(llvm::orc::JITTargetMachineBuilder::detectHost(), "looking at this processor");
+    builder.setCodeGenOptLevel(level);
+    const auto machine = checked(builder.createTargetMachine(), "looking at this processor");
+    llvm::SmallVector<char, 0> text;
+    llvm::raw_svector_ostream out(text);
+    llvm::legacy::PassManager passes;
+    if (machine->addPassesToEmitFile(passes, out, nullptr, llvm::CodeGenFileType::AssemblyFile))
+      throw InternalError("this processor's assembly can't be printed");
+    passes.run(*module);
+    return {text.begin(), text.end()};
+  }
+
  private:
   Jit() {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
     auto builder = checked(llvm::orc::JITTargetMachineBuilder::detectHost(), "looking at this processor");
-    builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Default);
+    builder.setCodeGenOptLevel(level);
     cpu_ = builder.getCPU();
     features_ = builder.getFeatures().getString();
     const auto has = [&](const char* feature) { return features_.find(std::string("+") + feature) != std::string::npos; };
@@ -83,6 +89,24 @@ class Jit {
                    "starting the compiler");
     jit_->getMainJITDylib().addGenerator(
         checked(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(jit_->getDataLayout().getGlobalPrefix()), "finding functions"));
+  }
+
+  static constexpr auto level = llvm::CodeGenOptLevel::Default;
+
+  std::unique_ptr<llvm::Module> optimised_module(const kernel::Kernel& kernel, const kernel::Structure& structure, const std::string& symbol,
+                                                 llvm::LLVMContext& context) const {
+    auto module = emit(kernel, structure, symbol, target_, context);
+    module->setDataLayout(jit_->getDataLayout());
+    module->setTargetTriple(jit_->getTargetTriple().str());
+    for (auto& f : *module) {
+      f.addFnAttr("target-cpu", cpu_);
+      f.addFnAttr("target-features", features_);
+    }
+    std::string faults;
+    llvm::raw_string_ostream out(faults);
+    if (llvm::verifyModule(*module, &out)) throw InternalError("generated code of kernel " + kernel.name + " is malformed: " + faults);
+    optimise(*module);
+    return module;
   }
 
   static std::string sanitised(std::string name) {
@@ -186,6 +210,21 @@ std::string llvm_ir(const kernel::Kernel& kernel) {
   llvm::raw_string_ostream out(text);
   module->print(out, nullptr);
   return text;
+}
+
+std::string assembly(const kernel::Kernel& kernel) { return Jit::instance().assembly(kernel); }
+
+std::vector<Listing> kernel_listings(std::span<const kernel::Kernel* const> kernels) {
+  std::vector<Listing> list;
+  std::set<std::string> seen;
+  for (const auto* k : kernels) {
+    if (!seen.insert(kernel::structure_of(*k).key).second) continue;
+    const std::string number = std::to_string(seen.size() - 1),
+                      name = std::string(number.size() < 3 ? 3 - number.size() : 0, '0') + number + "_" + k->name;
+    list.push_back({name + ".ll", llvm_ir(*k)});
+    list.push_back({name + ".s", assembly(*k)});
+  }
+  return list;
 }
 
 }  // namespace weft::cpu

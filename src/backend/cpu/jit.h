@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backend/cpu/kernel_function.h"
+#include "compile/backend.h"
 #include "stitch/kernel.h"
 
 #include <cstdint>
@@ -24,7 +25,11 @@ std::vector<KernelCode> compile_kernels(std::span<const kernel::Kernel* const> k
 /// Kernels compiled so far in this process.
 std::size_t kernels_compiled();
 
-/// LLVM IR of a kernel before optimisation, for dumps.
+/// For dumps: LLVM IR of a kernel before optimisation, and this processor's assembly after.
 std::string llvm_ir(const kernel::Kernel& kernel);
+std::string assembly(const kernel::Kernel& kernel);
+
+/// Both of each kernel, those of the same structure once.
+std::vector<Listing> kernel_listings(std::span<const kernel::Kernel* const> kernels);
 
 }  // namespace weft::cpu

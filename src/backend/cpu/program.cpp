@@ -7,6 +7,7 @@
 #include "compile/backend.h"
 #include "runtime/memory.h"
 #include "stitch/epilogue.h"
+#include "stitch/explain.h"
 
 #include <weft/error.h>
 
@@ -14,6 +15,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace weft::cpu {
 namespace {
@@ -71,8 +73,7 @@ class CpuProgram : public CompiledProgram {
       auto& choice = library[id];
       choice.refusal = faster_generated(program_.graph, program_.graph[id]);
       if (choice.refusal.empty()) choice = make_onednn_call(program_.graph, program_.graph[id]);
-      if (!choice.call)
-        refusals_ += "%" + std::to_string(id) + " " + ir::describe(program_.graph[id]) + " is not left to oneDNN: " + choice.refusal + "\n";
+      if (!choice.call) refusals_.push_back({id, -1, "is not left to oneDNN: " + choice.refusal});
       return choice.call != nullptr;
     });
     if (options.stitch)
@@ -106,6 +107,7 @@ class CpuProgram : public CompiledProgram {
     context.run_index = arrays.run_index;
     take_addresses(context, arrays);
     copy(placement_.first_copies, context, arrays);
+    if (arrays.step_seconds) return run_timed(context, arrays);
     for (const auto& l : launches_) {
       if (l.is_library) {
         run(library_calls_[l.first], context.table.data());
@@ -163,15 +165,47 @@ class CpuProgram : public CompiledProgram {
         if (call.step->epilogue) text += "with " + kernel::print(*call.step->epilogue, [&](ir::Value v) { return type_of(v); });
       }
     }
-    text += "== not stitched\n" + refusals_;
-    for (const auto& call : library_calls_)
-      if (!call.step->refusal.empty()) text += describe(call.step->node) + " has no epilogue: " + call.step->refusal + "\n";
-    for (const auto& r : schedule_.regions.refusals)
-      text += describe(r.producer) + " apart from " + describe(r.consumer) + ": " + std::string(r.why) + "\n";
+    text += "== not stitched\n";
+    for (const auto& r : explain().refusals)
+      text += describe(r.producer) + (r.consumer < 0 ? " " : " apart from " + describe(r.consumer) + ": ") + r.why + "\n";
     return text + "arena: " + std::to_string(placement_.arena_bytes) + " bytes, at most " + std::to_string(placement_.live_maximum) + " alive\n";
   }
 
+  Explanation explain() const override {
+    std::vector<int> order;
+    for (const auto& steps : placement_.launches) order.insert(order.end(), steps.begin(), steps.end());
+    std::map<ir::NodeId, std::string> kernels;
+    for (const auto& call : library_calls_) kernels[call.step->node] = call.call->describe();
+    Explanation e = weft::explain(program_, schedule_, order, [&](ir::NodeId id) { return kernels.at(id); });
+    e.refusals.insert(e.refusals.begin(), refusals_.begin(), refusals_.end());
+    return e;
+  }
+
+  std::vector<Listing> listings() const override {
+    std::vector<const kernel::Kernel*> kernels;
+    for (const auto& call : kernel_calls_) kernels.push_back(call.kernel);
+    for (const auto& call : library_calls_)
+      if (call.step->epilogue) kernels.push_back(&*call.step->epilogue);
+    return kernel_listings(kernels);
+  }
+
  private:
+  /// Every kernel by itself, those that would start together too.
+  void run_timed(CpuContext& context, const RunArrays& arrays) const {
+    StepTimer timer(arrays.step_seconds);
+    for (const auto& l : launches_)
+      for (std::size_t i = l.first; i < l.first + l.count; ++i) {
+        if (l.is_library) {
+          run(library_calls_[i], context.table.data());
+        } else {
+          launch({&kernel_calls_[i], 1}, context.table.data(), &context.faults[i]);
+          if (context.faults[i].term >= 0) fail(kernel_calls_[i].checks, std::exchange(context.faults[i], {}));
+        }
+        timer.lap();
+      }
+    copy(placement_.last_copies, context, arrays);
+  }
+
   std::string describe(ir::NodeId id) const { return "%" + std::to_string(id) + " " + ir::describe(program_.graph[id]); }
 
   std::int64_t columns_of(ir::NodeId id) const {
@@ -316,7 +350,7 @@ class CpuProgram : public CompiledProgram {
 
   Program program_;
   Schedule schedule_;
-  std::string refusals_;
+  std::vector<Explanation::Refusal> refusals_;  ///< of the library
   Placement placement_;
   std::vector<Launch> launches_;
   std::vector<KernelCall> kernel_calls_;

@@ -458,8 +458,12 @@ class Stitcher {
   bool is_stored(ir::NodeId id) const {
     if (escapes_[at(id)]) return true;
     const int own = regions_.region_of[at(id)];
-    return std::any_of(readers_[at(id)].begin(), readers_[at(id)].end(), [&](ir::NodeId r) { return regions_.region_of[at(r)] != own; });
+    return std::any_of(readers_[at(id)].begin(), readers_[at(id)].end(),
+                       [&](ir::NodeId r) { return !is_gone(r) && regions_.region_of[at(r)] != own; });
   }
+
+  /// A reader that has come to be computed by its own readers, which then read in its place.
+  bool is_gone(ir::NodeId reader) const { return regions_.region_of[at(reader)] < 0; }
 
   void find_readers() {
     readers_.assign(size(), {});
@@ -498,6 +502,7 @@ class Stitcher {
         if (is_stored(id)) stored.push_back(id);
       if (stored.size() != 1 || escapes_[at(stored[0])] || region.members.size() > largest_kernel / 2) continue;
       const ir::NodeId result = stored[0];
+      std::erase_if(readers_[at(result)], [&](auto reader) { return is_gone(reader); });
       const std::int64_t own = graph_[result].types[0].shape.element_count();
       std::int64_t elements = 0;
       if (!all_compose(result, elements) || readers_[at(result)].empty()) continue;

@@ -6,13 +6,12 @@
 #include <cmath>
 #include <cstring>
 #include <random>
-#include <thread>
 
 #include "compare.h"
 #include "compile/backend.h"
+#include "team.h"
 
 // Of the OpenMP runtime that the library is linked with.
-extern "C" void omp_set_num_threads(int);
 
 namespace weft {
 namespace {
@@ -158,17 +157,10 @@ TEST_F(Products, AreTheSameBitsForAnyNumberOfThreads) {
     const Executable e = g.compile({{a, av.type()}, {b, bv.type()}}, {matmul(a, b)}, {}, cpu);
     ASSERT_EQ(e.statistics().library_calls, 0);
     std::vector<NDArray> results;
-#ifdef __SANITIZE_THREAD__
-    const std::vector<int> teams = {1};  // the thread sanitizer can't see how GNU OpenMP's threads wait for each other
-#else
-    const std::vector<int> teams = {1, 2, 3};
-#endif
-    // A team's size lasts for the thread that sets it.
-    for (const int threads : teams)
-      std::thread([&] {
-        omp_set_num_threads(threads);
-        results.push_back(e.run(std::vector<TensorData>{av, bv})[0].dense());
-      }).join();
+    for (const int threads : {1, 2, 3}) {
+      const Team team(threads);
+      results.push_back(e.run(std::vector<TensorData>{av, bv})[0].dense());
+    }
     for (std::size_t i = 1; i < results.size(); ++i)
       EXPECT_EQ(std::memcmp(results[0].data(), results[i].data(), static_cast<std::size_t>(results[0].byte_count())), 0);
   }

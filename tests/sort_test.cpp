@@ -1,6 +1,7 @@
 // Sorting: order, stability, NaN and zeros, selections, derivatives, long rows.
 #include "evaluated.h"
 #include "operation.h"
+#include "team.h"
 
 #include <weft/elementwise.h>
 #include <weft/sort.h>
@@ -11,10 +12,8 @@
 #include <cstring>
 #include <functional>
 #include <limits>
-#include <thread>
 
 // Of the OpenMP runtime that the library is linked with.
-extern "C" void omp_set_num_threads(int);
 
 namespace weft {
 namespace {
@@ -111,7 +110,7 @@ template <Element T> void expect_sorted(Shape shape, const Domain& domain) {
   const Executable e =
       g.compile({{x, data.type()}}, {argsort(x, -1, {.descending = true, .dtype = i64}), sort(x, -1, {.descending = true}), top_k(x, k).values});
   for (const int threads : {1, 2, 3}) {
-    omp_set_num_threads(threads);
+    const Team team(threads);
     const auto results = e.run({data});
     const auto order = results[0].template elements<std::int64_t>();
     EXPECT_TRUE(std::equal(places.begin(), places.end(), order.begin())) << threads << " threads";
@@ -124,13 +123,9 @@ template <Element T> void expect_sorted(Shape shape, const Domain& domain) {
     }
     EXPECT_EQ(wrong, 0) << threads << " threads";
   }
-  omp_set_num_threads(static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 TEST_F(Sorting, OfLongRowsIsTheSameForAnyNumberOfThreads) {
-#ifdef __SANITIZE_THREAD__
-  GTEST_SKIP() << "the thread sanitizer can't see how GNU OpenMP's threads wait for each other";
-#endif
   expect_sorted<float>({200'003}, real(-1, 1));
   expect_sorted<double>({2, 70'000}, real(-1, 1));
   expect_sorted<std::int16_t>({100'000}, anything());

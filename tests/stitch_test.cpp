@@ -7,8 +7,7 @@
 #include <cstring>
 
 #include "compile/backend.h"
-
-extern "C" void omp_set_num_threads(int);
+#include "team.h"
 
 namespace weft {
 namespace {
@@ -34,10 +33,11 @@ class Stitch : public ::testing::Test {
     std::vector<TensorData> data;
     for (const auto& [t, a] : feeds) types.push_back({t, a.type()}), data.emplace_back(a);
     const Executable e = g.compile(types, targets, {}, cpu), r = g.compile(types, targets, {}, reference);
-    omp_set_num_threads(1);
-    const auto alone = e.run(data);
-    omp_set_num_threads(2);
-    const auto together = e.run(data), expected = r.run(data);
+    auto run_by = [&](int threads) {
+      const Team team(threads);
+      return e.run(data);
+    };
+    const auto alone = run_by(1), together = run_by(2), expected = r.run(data);
     for (std::size_t t = 0; t < targets.size(); ++t) {
       const auto x = together[t].elements<float>(), y = expected[t].elements<float>();
       EXPECT_EQ(std::memcmp(alone[t].data(), together[t].data(), static_cast<std::size_t>(alone[t].byte_count())), 0) << "target " << t;

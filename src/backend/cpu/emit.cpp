@@ -1,6 +1,7 @@
 // Loops, loads, reductions and stores of a kernel as LLVM IR.
 #include "backend/cpu/emit.h"
 
+#include "backend/cpu/emit_reduction.h"
 #include "backend/cpu/emit_scan.h"
 #include "backend/cpu/emit_tiles.h"
 #include "stitch/keep.h"
@@ -28,6 +29,7 @@ class KernelEmitter {
         module_(std::make_unique<llvm::Module>(symbol, context)),
         b(context),
         ops_(b, target),
+        reductions_(ops_, [this](llvm::Type* type) { return variable(type); }),
         lanes_(lanes_of(kernel, target)),
         passes_(passes_of(kernel)),
         varies_(varying(kernel)) {
@@ -98,6 +100,12 @@ class KernelEmitter {
     body();
     b.CreateBr(after);
     b.SetInsertPoint(after);
+  }
+
+  llvm::AllocaInst* variable(llvm::Type* type) {
+    auto& entry = function_->getEntryBlock();
+    llvm::IRBuilder<> at_entry(&entry, entry.begin());
+    return at_entry.CreateAlloca(type);
   }
 
   V lane_numbers(int lanes) {
@@ -203,11 +211,7 @@ class KernelEmitter {
     return host;
   }
 
-  void scan(V first, V last) {
-    emit_scan({host(), [this](const Reduction& r, llvm::Type* type, bool imaginary) { return identity(r, type, imaginary); },
-               [this](const Reduction& r, Value x, Value y) { return combine(r, x, y); }},
-              first, last);
-  }
+  void scan(V first, V last) { emit_scan(host(), reductions_, first, last); }
 
   /// Everything for one place of the parallel loops (or `lanes` neighbouring ones).
   void cell(int lanes, V mask) {
@@ -296,7 +300,7 @@ class KernelEmitter {
     const int copies = across && !reductions.empty() && inner.empty() && is_light(seen) ? 4 : 1;
     std::vector<std::vector<Accumulator>> accumulators(at(copies));
     for (auto& set : accumulators)
-      for (auto k : reductions) set.push_back(accumulator(k, lanes));
+      for (auto k : reductions) set.push_back(reductions_.begin(kernel_.reductions[k], lanes));
     auto body = [&](int copy, int n, V mask) {
       Context context{n, mask, outer.computed};
       for (const auto& a : accumulators[at(copy)]) accumulate(a, context);
@@ -324,15 +328,11 @@ class KernelEmitter {
     }
     for (std::size_t i = 0; i < reductions.size(); ++i) {
       const auto& r = kernel_.reductions[reductions[i]];
-      std::vector<std::pair<Value, V>> parts;
-      for (const auto& set : accumulators) parts.emplace_back(result_of(set[i]), set[i].index ? stored(set[i].index) : nullptr);
+      std::vector<Partial> parts;
+      for (const auto& set : accumulators) parts.push_back(reductions_.result(set[i]));
       for (; parts.size() > 1; parts.resize(parts.size() / 2))
-        for (std::size_t p = 0; p < parts.size() / 2; ++p) {
-          const auto x = parts[2 * p], y = parts[2 * p + 1];
-          parts[p] = together(r, x.first, x.second, y.first, y.second);
-        }
-      auto [value, index] = parts[0];
-      if (across) across_lanes(r, lanes, value, index);
+        for (std::size_t p = 0; p < parts.size() / 2; ++p) parts[p] = reductions_.together(r, parts[2 * p], parts[2 * p + 1]);
+      const auto [value, index] = across ? reductions_.across_lanes(r, lanes, parts[0]) : parts[0];
       results_[reductions[i]] = index ? Value{index} : value;
     }
   }
@@ -357,163 +357,11 @@ class KernelEmitter {
     });
   }
 
-  // Reductions --------------------------------------------------------------------------------------------------------
-
-  struct Accumulator {
-    std::size_t reduction = 0;
-    llvm::AllocaInst *re = nullptr, *im = nullptr, *index = nullptr;
-    llvm::AllocaInst* nan = nullptr;  ///< of floating-point extremes: where a NaN was met; `re` is then not yet one
-    DType dtype = f32;
-  };
-
-  bool is_arg(ReduceOp op) const { return op == ReduceOp::arg_max || op == ReduceOp::arg_min; }
-
-  DType accumulator_type(const Reduction& r) const {
-    const bool sums = r.op == ReduceOp::sum || r.op == ReduceOp::prod || r.op == ReduceOp::linear;
-    return sums && is_floating(r.dtype) ? f64 : r.dtype;
-  }
-
-  llvm::AllocaInst* variable(llvm::Type* type) {
-    auto& entry = function_->getEntryBlock();
-    llvm::IRBuilder<> at_entry(&entry, entry.begin());
-    return at_entry.CreateAlloca(type);
-  }
-
-  V identity(const Reduction& r, llvm::Type* type, bool imaginary) {
-    const DType dtype = accumulator_type(r);
-    if (type->isFPOrFPVectorTy()) {
-      const double infinity = std::numeric_limits<double>::infinity();
-      double value = 0;
-      switch (r.op) {
-        case ReduceOp::prod: value = imaginary ? 0 : 1; break;
-        case ReduceOp::max:
-        case ReduceOp::fmax:
-        case ReduceOp::arg_max: value = -infinity; break;
-        case ReduceOp::min:
-        case ReduceOp::fmin:
-        case ReduceOp::arg_min: value = infinity; break;
-        default: break;
-      }
-      return llvm::ConstantFP::get(type, value);
-    }
-    const unsigned bits = type->getScalarSizeInBits();
-    const bool is_signed = is_signed_integer(dtype);
-    const auto lowest = is_signed ? llvm::APInt::getSignedMinValue(bits) : llvm::APInt::getMinValue(bits);
-    const auto highest = is_signed ? llvm::APInt::getSignedMaxValue(bits) : llvm::APInt::getMaxValue(bits);
-    switch (r.op) {
-      case ReduceOp::prod:
-      case ReduceOp::all: return llvm::ConstantInt::get(type, 1);
-      case ReduceOp::max:
-      case ReduceOp::fmax:
-      case ReduceOp::arg_max: return llvm::ConstantInt::get(type, lowest);
-      case ReduceOp::min:
-      case ReduceOp::fmin:
-      case ReduceOp::arg_min: return llvm::ConstantInt::get(type, highest);
-      default: return llvm::ConstantInt::get(type, 0);
-    }
-  }
-
-  /// Two partial results of a reduction as one.
-  Value combine(const Reduction& r, Value x, Value y) {
-    const DType dtype = accumulator_type(r);
-    static constexpr std::string_view names[] = {"add", "mul", "max", "min", "fmax", "fmin", "bit_and", "bit_or"};
-    return ops_.emit(names[static_cast<int>(r.op)], {x, y}, {dtype, dtype}, dtype);
-  }
-
-  /// Whether (value, index) beats (best, best_index): by value, NaN first, then by the smaller index.
-  V beats(const Reduction& r, V value, V index, V best, V best_index) {
-    V better = ops_.emit(r.op == ReduceOp::arg_max ? "greater" : "less", {{value}, {best}}, {r.dtype, r.dtype}, boolean).re;
-    V ties = ops_.emit("equal", {{value}, {best}}, {r.dtype, r.dtype}, boolean).re;
-    if (value->getType()->isFPOrFPVectorTy()) {
-      V value_nan = b.CreateFCmpUNO(value, value), best_nan = b.CreateFCmpUNO(best, best);
-      better = b.CreateOr(better, b.CreateAnd(value_nan, b.CreateNot(best_nan)));
-      ties = b.CreateOr(ties, b.CreateAnd(value_nan, best_nan));
-    }
-    return b.CreateOr(better, b.CreateAnd(ties, b.CreateICmpSLT(index, best_index)));
-  }
-
-  V stored(llvm::AllocaInst* a) { return b.CreateLoad(a->getAllocatedType(), a); }
-
-  Accumulator accumulator(std::size_t reduction, int lanes) {
-    const Reduction& r = kernel_.reductions[reduction];
-    Accumulator a;
-    a.reduction = reduction;
-    a.dtype = accumulator_type(r);
-    auto* type = ops_.type(a.dtype, lanes);
-    a.re = variable(type);
-    b.CreateStore(identity(r, type, false), a.re);
-    if (a.dtype == c64) {
-      a.im = variable(type);
-      b.CreateStore(identity(r, type, true), a.im);
-    }
-    if ((r.op == ReduceOp::max || r.op == ReduceOp::min) && is_floating(a.dtype)) {
-      a.nan = variable(ops_.type(boolean, lanes));
-      b.CreateStore(llvm::Constant::getNullValue(ops_.type(boolean, lanes)), a.nan);
-    }
-    if (is_arg(r.op)) {
-      a.index = variable(ops_.type(i64, lanes));
-      b.CreateStore(llvm::ConstantInt::get(ops_.type(i64, lanes), std::numeric_limits<std::int64_t>::max()), a.index);
-    }
-    return a;
-  }
-
+  /// Adds the value of the reduction at the present indices.
   void accumulate(const Accumulator& a, Context& context) {
-    const Reduction& r = kernel_.reductions[a.reduction];
-    Value value = expr(r.value, context);
-    value = {ops_.splat(value.re, context.lanes), value.im ? ops_.splat(value.im, context.lanes) : nullptr};
-    if (is_arg(r.op)) {
-      V index = ops_.splat(expr(r.index, context).re, context.lanes);
-      V best = stored(a.re), best_index = stored(a.index);
-      V wins = beats(r, value.re, index, best, best_index);
-      if (context.mask) wins = b.CreateAnd(wins, context.mask);
-      b.CreateStore(b.CreateSelect(wins, value.re, best), a.re);
-      b.CreateStore(b.CreateSelect(wins, index, best_index), a.index);
-      return;
-    }
-    value = ops_.cast(value, r.dtype, a.dtype);
-    if (a.nan) {
-      // One comparison each, where max itself would take several instructions that wait for each other.
-      V best = stored(a.re), better = r.op == ReduceOp::max ? b.CreateFCmpOGT(value.re, best) : b.CreateFCmpOLT(value.re, best);
-      V unordered = b.CreateFCmpUNO(value.re, value.re);
-      if (context.mask) better = b.CreateAnd(better, context.mask), unordered = b.CreateAnd(unordered, context.mask);
-      b.CreateStore(b.CreateSelect(better, value.re, best), a.re);
-      b.CreateStore(b.CreateOr(stored(a.nan), unordered), a.nan);
-      return;
-    }
-    const Value before{stored(a.re), a.im ? stored(a.im) : nullptr};
-    Value after = combine(r, before, value);
-    if (context.mask)
-      after = {b.CreateSelect(context.mask, after.re, before.re), after.im ? b.CreateSelect(context.mask, after.im, before.im) : nullptr};
-    b.CreateStore(after.re, a.re);
-    if (a.im) b.CreateStore(after.im, a.im);
-  }
-
-  Value result_of(const Accumulator& a) {
-    Value value{stored(a.re), a.im ? stored(a.im) : nullptr};
-    if (a.nan) value.re = b.CreateSelect(stored(a.nan), ops_.number(value.re, std::numeric_limits<double>::quiet_NaN()), value.re);
-    return value;
-  }
-
-  /// Two partial results of a reduction as one, with their indices where it has them.
-  std::pair<Value, V> together(const Reduction& r, const Value& x, V x_index, const Value& y, V y_index) {
-    if (!x_index) return {combine(r, x, y), nullptr};
-    V wins = beats(r, y.re, y_index, x.re, x_index);
-    return {{b.CreateSelect(wins, y.re, x.re)}, b.CreateSelect(wins, y_index, x_index)};
-  }
-
-  /// Halves the vector until one element is left: a fixed order.
-  void across_lanes(const Reduction& r, int lanes, Value& value, V& index) {
-    auto part = [&](V v, int from, int count) -> V {
-      if (!v) return nullptr;
-      if (count == 1) return b.CreateExtractElement(v, static_cast<std::uint64_t>(from));
-      std::vector<int> mask;
-      for (int i = 0; i < count; ++i) mask.push_back(from + i);
-      return b.CreateShuffleVector(v, mask);
-    };
-    for (int n = lanes / 2; n >= 1; n /= 2) {
-      const Value low{part(value.re, 0, n), part(value.im, 0, n)}, high{part(value.re, n, n), part(value.im, n, n)};
-      std::tie(value, index) = together(r, low, part(index, 0, n), high, part(index, n, n));
-    }
+    const Reduction& r = *a.reduction;
+    const Value value = expr(r.value, context);
+    reductions_.accumulate(a, {value, r.index < 0 ? nullptr : expr(r.index, context).re}, context.lanes, context.mask);
   }
 
   // Expressions -------------------------------------------------------------------------------------------------------
@@ -856,6 +704,7 @@ class KernelEmitter {
   std::unique_ptr<llvm::Module> module_;
   llvm::IRBuilder<> b;
   OpEmitter ops_;
+  ReductionEmitter reductions_;
   int lanes_;
   llvm::Function* function_ = nullptr;
   V nothing_ = nullptr;     ///< zeros, read where an access is outside

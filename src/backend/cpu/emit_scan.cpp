@@ -14,12 +14,11 @@ using V = llvm::Value*;
 
 class ScanEmitter {
  public:
-  ScanEmitter(const ScanHost& host, V first)
-      : host_(host), k_(host.kernel), kernel_(k_.kernel), b(k_.ops.b), lanes_(first || kernel_.vector_loop >= 0 ? k_.lanes : 1) {
+  ScanEmitter(const TileHost& host, ReductionEmitter& reductions, V first)
+      : reductions_(reductions), k_(host), kernel_(k_.kernel), b(k_.ops.b), lanes_(first || kernel_.vector_loop >= 0 ? k_.lanes : 1) {
     for (const auto& r : kernel_.reductions) {
-      const bool sums = r.op == ReduceOp::sum || r.op == ReduceOp::prod || r.op == ReduceOp::linear;
       Running running;
-      running.dtype = sums && weft::is_floating(r.dtype) ? f64 : r.dtype;
+      running.dtype = ReductionEmitter::type_of(r);
       auto* type = llvm::ArrayType::get(k_.ops.type(running.dtype, 1), first ? scan_block : 1);
       running.re = k_.variable(type);
       if (running.dtype == c64) running.im = k_.variable(type);
@@ -112,7 +111,7 @@ class ScanEmitter {
 
   Value nothing(const Running& running, const Reduction& r, int lanes) {
     auto* type = k_.ops.type(running.dtype, lanes);
-    return {host_.identity(r, type, false), running.im ? host_.identity(r, type, true) : nullptr};
+    return {reductions_.identity(r, type, false), running.im ? reductions_.identity(r, type, true) : nullptr};
   }
 
   void start(V place, int lanes, V mask) {
@@ -143,7 +142,7 @@ class ScanEmitter {
         const Value earlier = k_.ops.emit("mul", {factor, before}, {dtype, dtype}, dtype);
         value = k_.ops.emit("add", {value, earlier}, {dtype, dtype}, dtype);
       } else {
-        value = host_.combine(r, before, value);
+        value = reductions_.combine(r, before, value);
       }
       set_running(running_[i], place, lanes, value);
       results.push_back(kernel_.scan->exclusive ? before : value);
@@ -160,12 +159,12 @@ class ScanEmitter {
       Value value = element(i, lanes_, mask, known);
       if (mask) value = {b.CreateSelect(mask, value.re, none.re), value.im ? b.CreateSelect(mask, value.im, none.im) : nullptr};
       auto moved = [&](int n) { return Value{later(value.re, none.re, n), later(value.im, none.im, n)}; };
-      for (int n = 1; n < lanes_; n *= 2) value = host_.combine(r, moved(n), value);
+      for (int n = 1; n < lanes_; n *= 2) value = reductions_.combine(r, moved(n), value);
       const Value before = running(running_[i], number(0), 1);
       auto last = [&](V v) { return v ? b.CreateExtractElement(v, number(kernel_.scan->reverse ? 0 : lanes_ - 1)) : nullptr; };
-      set_running(running_[i], number(0), 1, host_.combine(r, before, {last(value.re), last(value.im)}));
+      set_running(running_[i], number(0), 1, reductions_.combine(r, before, {last(value.re), last(value.im)}));
       if (kernel_.scan->exclusive) value = moved(1);
-      results.push_back(host_.combine(r, {splat(before.re, lanes_), splat(before.im, lanes_)}, value));
+      results.push_back(reductions_.combine(r, {splat(before.re, lanes_), splat(before.im, lanes_)}, value));
     }
     k_.finish(std::move(results), lanes_, mask);
   }
@@ -181,7 +180,7 @@ class ScanEmitter {
     return b.CreateShuffleVector(v, fill, lanes);
   }
 
-  const ScanHost& host_;
+  ReductionEmitter& reductions_;
   const TileHost& k_;
   const Kernel& kernel_;
   llvm::IRBuilder<>& b;
@@ -191,10 +190,10 @@ class ScanEmitter {
 
 }  // namespace
 
-void emit_scan(const ScanHost& host, V first, V last) {
-  ScanEmitter emitter(host, first);
+void emit_scan(const TileHost& host, ReductionEmitter& reductions, V first, V last) {
+  ScanEmitter emitter(host, reductions, first);
   if (first) emitter.rows(first, last);
-  else if (host.kernel.kernel.vector_loop >= 0) emitter.across();
+  else if (host.kernel.vector_loop >= 0) emitter.across();
   else emitter.row();
 }
 

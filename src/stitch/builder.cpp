@@ -2,6 +2,7 @@
 
 #include "ops/reference_array.h"
 #include "stitch/classify.h"
+#include "stitch/indexed.h"
 
 #include <weft/error.h>
 
@@ -217,6 +218,10 @@ int Builder::compute(ir::Value v, const Map& map) {
   }
   if (name == "random_bits") return random_bits(node, map);
   if (stitching::is_reduction(node)) return reduction(v.node);
+  if (name == "gather") {
+    IndexedAccess access = indexed_access(*this, v.node, map);
+    return load(node.operands[0], access.map, std::move(access.terms));
+  }
   return movement(v, node, map);
 }
 

@@ -33,7 +33,7 @@ class Builder {
 
   /// The value's element at `map`: computed here when its operation is inlined or a member of the region, otherwise loaded.
   int element(ir::Value v, const Map& map);
-  /// The value's element at `map`, computed here. For elementwise operations, movement, iota and random bits.
+  /// The value's element at `map`, computed here. For elementwise operations, movement, gathers, iota and random bits.
   int compute(ir::Value v, const Map& map);
   /// The element in memory. `terms` replace dimensions of the map that are not affine.
   int load(ir::Value v, const Map& map, std::vector<Term> terms = {});

@@ -1,6 +1,7 @@
 #include "stitch/classify.h"
 
 #include "graph/primitive.h"
+#include "ops/indexing.h"
 
 #include <algorithm>
 #include <array>
@@ -42,7 +43,7 @@ bool is_view(const ir::Graph& graph, const ir::Node& node) {
 
 bool is_pointwise(const ir::Graph& graph, const ir::Node& node) {
   const auto name = node.op->name;
-  return node.op->kind == Kind::elementwise || is_view(graph, node) || name == "random_bits" || name == "pad" || name == "iota" ||
+  return node.op->kind == Kind::elementwise || is_view(graph, node) || name == "random_bits" || name == "pad" || name == "iota" || name == "gather" ||
          (name == "concat" && node.operands.size() <= most_joined);
 }
 
@@ -79,6 +80,19 @@ std::vector<bool> reduced_dimensions(const ir::Graph& graph, const ir::Node& nod
   if (node.attributes.has("axes"))
     for (auto a : node.attributes.integers("axes")) reduced[static_cast<std::size_t>(a < 0 ? a + rank : a)] = true;
   return reduced;
+}
+
+std::vector<IndexedDimension> indexed_dimensions(const ir::Graph& graph, const ir::Node& node) {
+  const TensorType &data = graph.type(node.operands[0]), &indices = graph.type(node.operands[1]);
+  const auto m = ops::index_map(node, data, indices);
+  std::vector<IndexedDimension> list;
+  for (int d = 0; d <= data.shape.rank(); ++d) {
+    if (d == m.place)
+      for (int o = 0; o < m.outer; ++o) list.push_back({-1, m.batch + o, indices.shape[m.batch + o]});
+    if (d == data.shape.rank() || std::find(m.axes.begin(), m.axes.end(), d) != m.axes.end()) continue;
+    list.push_back({d, d < m.batch ? d : -1, data.shape[d]});
+  }
+  return list;
 }
 
 }  // namespace weft::stitching

@@ -25,4 +25,14 @@ std::int64_t elements_read(const ir::Graph& graph, const ir::Node& node, std::si
 /// By dimension of a reduction's operand: reduced.
 std::vector<bool> reduced_dimensions(const ir::Graph& graph, const ir::Node& node);
 
+/// A dimension of the gathered tensor, and what it stands for.
+struct IndexedDimension {
+  int data = -1;     ///< dimension of data; -1: of indices
+  int indices = -1;  ///< dimension of indices; -1: of data only
+  std::int64_t size = 0;
+};
+
+/// Of a gather or scatter.
+std::vector<IndexedDimension> indexed_dimensions(const ir::Graph& graph, const ir::Node& node);
+
 }  // namespace weft::stitching

@@ -97,18 +97,18 @@ void lower_concat(Lowering& l, ir::NodeId id) {
 
 }  // namespace kernel
 
-Schedule lower(const Program& program, bool stitch_enabled, const std::function<bool(ir::NodeId)>& in_library) {
+Schedule lower(const Program& program, const StitchRules& stitch_rules, const std::function<bool(ir::NodeId)>& in_library) {
   using namespace kernel;
   Schedule schedule;
-  schedule.regions = stitch(program, stitch_enabled);
+  schedule.regions = stitch(program, stitch_rules);
   Lowering l(program, schedule);
 
   struct Rule {
     std::string_view prefix;
     void (*lower)(Lowering&, ir::NodeId);
   };
-  static constexpr Rule rules[] = {{"concat", lower_concat}, {"matmul", lower_matmul},   {"conv", lower_convolution}, {"pool_", lower_pooling},
-                                   {"gather", lower_gather}, {"scatter", lower_scatter}, {"scan_", lower_scan}};
+  static constexpr Rule rules[] = {{"concat", lower_concat}, {"matmul", lower_matmul},   {"conv", lower_convolution},
+                                   {"pool_", lower_pooling}, {"scatter", lower_scatter}, {"scan_", lower_scan}};
 
   for (int i = 0; i < static_cast<int>(schedule.regions.list.size()); ++i) {
     const Region& region = schedule.regions.list[static_cast<std::size_t>(i)];

@@ -44,6 +44,6 @@ struct Schedule {
 };
 
 /// `in_library` says whether a library computes the node.
-Schedule lower(const Program& program, bool stitch, const std::function<bool(ir::NodeId)>& in_library);
+Schedule lower(const Program& program, const StitchRules& rules, const std::function<bool(ir::NodeId)>& in_library);
 
 }  // namespace weft

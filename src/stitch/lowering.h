@@ -29,7 +29,6 @@ void lower_concat(Lowering& l, ir::NodeId id);
 void lower_matmul(Lowering& l, ir::NodeId id);
 void lower_convolution(Lowering& l, ir::NodeId id);
 void lower_pooling(Lowering& l, ir::NodeId id);
-void lower_gather(Lowering& l, ir::NodeId id);
 void lower_scatter(Lowering& l, ir::NodeId id);
 void lower_scan(Lowering& l, ir::NodeId id);
 

@@ -33,6 +33,8 @@ constexpr std::int64_t shared_from = 65536, least_rows = 8;
 /// Operations repeated in a reader rather than stored.
 constexpr int most_repeated = 6;
 
+constexpr std::string_view left_out = "the rule that would join them is left out";
+
 /// How an operation reads another, through the views between them.
 struct Read {
   ir::NodeId source;
@@ -42,9 +44,9 @@ struct Read {
 
 class Stitcher {
  public:
-  Stitcher(const Program& program, bool enabled)
+  Stitcher(const Program& program, const StitchRules& rules)
       : graph_(program.graph),
-        enabled_(enabled),
+        rules_(rules),
         live_(Rewriter::live(program)),
         consumers_(size()),
         reads_(size()),
@@ -65,8 +67,8 @@ class Stitcher {
       if (live_[at(id)]) regions_.inlined[at(id)] = is_read_in_place(id);
     for (ir::NodeId id = 0; id < graph_.size(); ++id)
       if (is_computed(id)) open(id);
-    if (enabled_) join_neighbours();
-    if (enabled_) dissolve();
+    if (rules_.siblings) join_neighbours();
+    if (rules_.parts || rules_.repetition) dissolve();
     settle();
     return std::move(regions_);
   }
@@ -87,7 +89,7 @@ class Stitcher {
   bool is_read_in_place(ir::NodeId id) const {
     const ir::Node& node = graph_[id];
     if (node.op->name == "constant") return is_free(node);
-    if (!is_free(node) && (!enabled_ || !is_view(graph_, node))) return false;
+    if (!is_free(node) && (!rules_.views || !is_view(graph_, node))) return false;
     const auto& uses = consumers_[at(id)];
     return !escapes_[at(id)] &&
            std::all_of(uses.begin(), uses.end(), [&](const Use& u) { return reads_through_map(graph_, graph_[u.node], u.operand); });
@@ -158,10 +160,19 @@ class Stitcher {
       bool aligned = true;
       if (node.op->kind == Kind::elementwise || is_reduction(node)) dims = broadcast_dims(own, shape);
       else if (is_view(graph_, node)) dims = own, through(node, dims, aligned);
+      else if (node.op->name == "gather" && o == node.operands[1]) aligned = index_dims(node, own, dims);
       else aligned = false;
       trace(o, std::move(dims), aligned, reads);
     }
     return reads;
+  }
+
+  /// Of a gather's indices; whether each is read by the elements that it stands for only.
+  bool index_dims(const ir::Node& gather, const std::vector<int>& own, std::vector<int>& dims) const {
+    const auto dimensions = indexed_dimensions(graph_, gather);
+    for (std::size_t d = 0; d < dimensions.size(); ++d)
+      if (dimensions[d].indices >= 0) dims[at_dim(dimensions[d].indices)] = own[d];
+    return !gather.attributes.flag("nd");
   }
 
   // Regions ---------------------------------------------------------------------------------------------------------------
@@ -183,9 +194,8 @@ class Stitcher {
       if (is_reduction(node)) region.reduced = reduced_loops(id);
     }
     regions_.region_of[at(id)] = static_cast<int>(regions_.list.size());
-    const bool joins = region.is_space && enabled_;
     regions_.list.push_back(std::move(region));
-    if (!joins) return;
+    if (!regions_.list.back().is_space) return;
 
     std::vector<const Read*> order;
     for (const auto& r : reads_[at(id)])
@@ -380,6 +390,7 @@ class Stitcher {
     if (columns != 0 && !(rows & innermost)) std::swap(rows, columns);
     if (columns != 0 && !(rows & innermost)) return "they reduce different dimensions";
     region.reduced = rows;
+    if (columns != 0 && !rules_.column_sums) return left_out;
     if (columns != 0)
       for (auto id : region.members)
         if (is_reduction(graph_[id]) && reduced_loops(id) == columns && !adds_up(graph_[id]))
@@ -390,6 +401,7 @@ class Stitcher {
     int passes = 0;
     for (auto id : region.members) {
       const ir::Node& node = graph_[id];
+      if (node.op->name == "gather" && region.members.size() > 1 && !rules_.gathers) return left_out;
       const Mask walks = loops_walked(id);
       if (walks != full && !(reduces && walks == (full & ~rows))) return "it would be repeated for each element of a row";
       int own = 0;
@@ -397,6 +409,7 @@ class Stitcher {
         const auto found = std::lower_bound(pass.begin(), pass.end(), std::pair{r.source, 0});
         if (found == pass.end() || found->first != r.source) continue;
         const bool reduced = is_reduction(graph_[r.source]);
+        if (!(reduced ? rules_.after_reductions : is_reduction(node) ? rules_.before_reductions : rules_.chains)) return left_out;
         if (reduced && columns != 0 && reduced_loops(r.source) == columns) return "a sum over columns is known only when all rows are done";
         own = std::max(own, found->second + (reduced ? 1 : 0));
       }
@@ -496,18 +509,21 @@ class Stitcher {
     for (std::size_t i = regions_.list.size(); i-- > 0;) {
       Region& region = regions_.list[i];
       if (!region.is_space || region.reduced != 0 || region.members.empty()) continue;
-      if (std::any_of(region.members.begin(), region.members.end(), [&](auto id) { return is_reduction(graph_[id]); })) continue;
+      // An index that is out of range is an error whoever reads what it stands for.
+      if (std::any_of(region.members.begin(), region.members.end(),
+                      [&](auto id) { return is_reduction(graph_[id]) || graph_[id].op->name == "gather"; }))
+        continue;
       std::vector<ir::NodeId> stored;
       for (auto id : region.members)
         if (is_stored(id)) stored.push_back(id);
-      if (stored.size() != 1 || escapes_[at(stored[0])] || region.members.size() > largest_kernel / 2) continue;
+      if (stored.size() != 1 || !rules_allow(region, stored[0]) || escapes_[at(stored[0])] || region.members.size() > largest_kernel / 2) continue;
       const ir::NodeId result = stored[0];
       std::erase_if(readers_[at(result)], [&](auto reader) { return is_gone(reader); });
       const std::int64_t own = graph_[result].types[0].shape.element_count();
       std::int64_t elements = 0;
       if (!all_compose(result, elements) || readers_[at(result)].empty()) continue;
-      const bool once = elements != unbounded && elements <= own;
-      const bool is_light = is_repeatable(region, result) && (region.members.size() <= 2 || elements_of_readers(result) <= own);
+      const bool once = rules_.parts && elements != unbounded && elements <= own;
+      const bool is_light = rules_.repetition && is_repeatable(region, result) && (region.members.size() <= 2 || elements_of_readers(result) <= own);
       const std::size_t weight = weight_of(region);
       if ((!once && !is_light) || std::any_of(readers_[at(result)].begin(), readers_[at(result)].end(),
                                               [&](auto reader) { return weight + weight_of(region_of(reader)) > largest_kernel; }))
@@ -523,6 +539,13 @@ class Stitcher {
         }
       }
     }
+  }
+
+  /// Whether the rules that are not left out let readers compute the region.
+  bool rules_allow(const Region& region, ir::NodeId result) const {
+    const auto& readers = readers_[at(result)];
+    return std::all_of(readers.begin(), readers.end(), [&](auto r) { return is_reduction(graph_[r]) ? rules_.before_reductions : rules_.chains; }) &&
+           std::all_of(region.members.begin(), region.members.end(), [&](auto id) { return rules_.views || !is_view(graph_, graph_[id]); });
   }
 
   /// Operations in the region's kernel.
@@ -593,7 +616,7 @@ class Stitcher {
   }
 
   const ir::Graph& graph_;
-  bool enabled_;
+  StitchRules rules_;
   std::vector<bool> live_;
   Regions regions_;
   std::vector<std::vector<Use>> consumers_;
@@ -605,6 +628,6 @@ class Stitcher {
 
 }  // namespace
 
-Regions stitch(const Program& program, bool enabled) { return Stitcher(program, enabled).run(); }
+Regions stitch(const Program& program, const StitchRules& rules) { return Stitcher(program, rules).run(); }
 
 }  // namespace weft

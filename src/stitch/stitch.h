@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compile/program.h"
+#include "stitch/rules.h"
 
 #include <cstdint>
 #include <string_view>
@@ -34,12 +35,12 @@ struct Regions {
   bool computes(int region, ir::NodeId node) const { return region >= 0 && region_of[static_cast<std::size_t>(node)] == region; }
 };
 
-/// What the stitching rules are about; `enabled` switches them all off.
+/// Which operations become one kernel:
 ///  - Views and sources that cost nothing are computed wherever they are read.
 ///  - An operation joins the regions that it reads element by element, so that they become one: elementwise chains, reductions with
 ///    what precedes them and, where a row or a column of the space fits into a cache, with what follows over the full space.
 ///  - Regions that read the same memory element by element become one with several results; column sums join row reductions.
 ///  - What others read only in part (slices, pads, concatenations) is computed there; what is cheap is repeated rather than stored.
-Regions stitch(const Program& program, bool enabled);
+Regions stitch(const Program& program, const StitchRules& rules);
 
 }  // namespace weft

@@ -63,7 +63,8 @@ class CpuProgram : public CompiledProgram {
  public:
   CpuProgram(const Program& program, const RunOptions& options) : program_(program) {
     std::map<ir::NodeId, LibraryChoice> library;
-    schedule_ = lower(program_, options.stitch, [&](ir::NodeId id) {
+    const StitchRules rules = stitch_rules(options);
+    schedule_ = lower(program_, rules, [&](ir::NodeId id) {
       const auto name = program_.graph[id].op->name;
       if (name == "sort" || name == "arg_sort" || name == "top_k") {
         library[id].call = make_sort_call(program_.graph, program_.graph[id]);
@@ -76,7 +77,7 @@ class CpuProgram : public CompiledProgram {
       if (!choice.call) refusals_.push_back({id, -1, "is not left to oneDNN: " + choice.refusal});
       return choice.call != nullptr;
     });
-    if (options.stitch)
+    if (rules.epilogues)
       attach_epilogues(program_, schedule_,
                        [&](ir::NodeId id, kernel::Kernel& k) { return Epilogue::fit(k, library[id].call->parts(), columns_of(id)); });
     if (options.stitch) choose_streams(program_, schedule_);

@@ -33,7 +33,7 @@ class Explainer {
  private:
   using Set = std::set<int>;
 
-  TensorType type_of(ir::Value v) const { return v.node < 0 ? schedule_.temporaries[static_cast<std::size_t>(-1 - v.node)] : graph_.type(v); }
+  TensorType type_of(ir::Value v) const { return schedule_.type_of(graph_, v); }
 
   static const Kernel* kernel_of(const Schedule::Step& step) {
     if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) return &k->kernel;
@@ -88,11 +88,6 @@ class Explainer {
     }
   }
 
-  void count(const Kernel& k, ir::NodeId apart, Explanation::Step& step) const {
-    for (const auto& use : k.buffers)
-      if (use.value.node != apart) (use.written ? step.bytes_written : step.bytes_read) += type_of(use.value).byte_count();
-  }
-
   void describe(const Schedule::Step& scheduled, const Set& regions) {
     const int index = static_cast<int>(result_.steps.size());
     Explanation::Step step;
@@ -108,16 +103,13 @@ class Explainer {
       step.is_library = true;
       step.name = library_kernel_(library->node);
       operations.insert(library->node);
-      for (auto v : graph_[library->node].operands) step.bytes_read += graph_.type(v).byte_count();
-      if (library->keeps_result) step.bytes_written += graph_.type({library->node, 0}).byte_count();
-      if (k) {
-        step.epilogue = k->name;
-        count(*k, library->node, step);
-      }
+      if (k) step.epilogue = k->name;
     } else {
       step.name = k->name;
-      count(*k, -1, step);
     }
+    const Traffic traffic = traffic_of(graph_, schedule_, scheduled);
+    step.bytes_read = traffic.read;
+    step.bytes_written = traffic.written;
     for (int id : operations) {
       const auto& o = result_.operations[static_cast<std::size_t>(id)];
       step.operations.push_back(id);

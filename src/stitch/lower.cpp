@@ -135,4 +135,10 @@ Schedule lower(const Program& program, const StitchRules& stitch_rules, const st
   return schedule;
 }
 
+Traffic traffic_of(const ir::Graph& graph, const Schedule& schedule, const Schedule::Step& step) {
+  Traffic t;
+  for_each_use(graph, step, [&](ir::Value v, bool written) { (written ? t.written : t.read) += schedule.type_of(graph, v).byte_count(); });
+  return t;
+}
+
 }  // namespace weft

@@ -2,9 +2,9 @@
 #include "backend/cpu/launch.h"
 #include "backend/cpu/library_call.h"
 #include "backend/cpu/parted.h"
-#include "backend/cpu/placement.h"
 #include "backend/cpu/stream.h"
 #include "compile/backend.h"
+#include "plan/placement.h"
 #include "runtime/memory.h"
 #include "stitch/epilogue.h"
 #include "stitch/explain.h"
@@ -19,6 +19,11 @@
 
 namespace weft::cpu {
 namespace {
+
+using plan::Copy;
+using plan::Place;
+using plan::Placement;
+using plan::StepMemory;
 
 std::shared_ptr<std::byte> allocate_arena(std::int64_t bytes) {
   auto memory = runtime::allocate(static_cast<std::size_t>(bytes), runtime::Fill::none);
@@ -87,7 +92,7 @@ class CpuProgram : public CompiledProgram {
         const auto& call = library_calls_.emplace_back(invocation(*step, std::move(library[step->node].call)));
         memory[s] = {call.parted ? call.parted->scratch_bytes() : call.call->scratch_bytes(), call.has_results()};
       }
-    placement_ = place_values(program_, schedule_, memory);
+    placement_ = plan::place_values(program_, schedule_, memory);
     prepare_launches();
     group_given_places();
   }
@@ -137,18 +142,9 @@ class CpuProgram : public CompiledProgram {
     s.live_maximum = placement_.live_maximum;
     for (std::size_t i = 0; i < program_.updates.size(); ++i)
       if (!placement_.is_in_place[i]) s.shadow_bytes += type_of(program_.updates[i].value).byte_count();
-    auto count = [&](ir::Value v, bool written) { (written ? s.bytes_written : s.bytes_read) += type_of(v).byte_count(); };
     for (const auto& step : schedule_.steps) {
-      if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) {
-        for (const auto& use : k->kernel.buffers) count(use.value, use.written);
-      } else {
-        const auto& library = std::get<Schedule::LibraryStep>(step);
-        for (auto v : program_.graph[library.node].operands) count(v, false);
-        if (library.keeps_result) count({library.node, 0}, true);
-        if (library.epilogue)
-          for (const auto& use : library.epilogue->buffers)
-            if (use.value.node != library.node) count(use.value, use.written);
-      }
+      const Traffic t = traffic_of(program_.graph, schedule_, step);
+      s.bytes_read += t.read, s.bytes_written += t.written;
     }
     for (const auto* copies : {&placement_.first_copies, &placement_.last_copies})
       for (const auto& c : *copies) s.bytes_read += c.bytes, s.bytes_written += c.bytes;
@@ -224,7 +220,7 @@ class CpuProgram : public CompiledProgram {
     return made;
   }
 
-  TensorType type_of(ir::Value v) const { return cpu::type_of(program_, schedule_, v); }
+  TensorType type_of(ir::Value v) const { return schedule_.type_of(program_.graph, v); }
 
   /// The place in a run's table of the value's address.
   std::size_t enter(Place p) {
@@ -344,9 +340,7 @@ class CpuProgram : public CompiledProgram {
   }
 
   [[noreturn]] void fail(std::span<const kernel::Term* const> checks, const IndexFault& fault) const {
-    const kernel::Term& term = *checks[static_cast<std::size_t>(fault.term)];
-    throw RunError(ir::describe(program_.graph[term.node]) + ": index " + std::to_string(fault.index) + " is out of range for axis " +
-                   std::to_string(term.axis) + " of size " + std::to_string(term.extent));
+    kernel::fail(program_.graph, *checks[static_cast<std::size_t>(fault.term)], fault.index);
   }
 
   Program program_;

@@ -20,34 +20,19 @@ std::int64_t last_cache_bytes() {
   return bytes;
 }
 
-/// What each step of a run reads and writes.
-struct Traffic {
-  std::vector<std::int64_t> until;  ///< bytes that the steps before it move; one more for the whole run
+/// What the steps of a run move.
+struct Moved {
+  std::vector<std::int64_t> until;  ///< bytes by the steps before it; one more for the whole run
   std::map<ir::Value, std::vector<std::size_t>> readers;
 
-  Traffic(const Program& program, const Schedule& schedule) {
-    auto bytes = [&](ir::Value v) {
-      return v.node < 0 ? schedule.temporaries[static_cast<std::size_t>(-1 - v.node)].byte_count() : program.graph.type(v).byte_count();
-    };
+  Moved(const Program& program, const Schedule& schedule) {
     until.push_back(0);
     for (std::size_t s = 0; s < schedule.steps.size(); ++s) {
-      std::int64_t moved = 0;
-      auto use = [&](ir::Value v, bool written) {
-        moved += bytes(v);
+      const Traffic step = traffic_of(program.graph, schedule, schedule.steps[s]);
+      until.push_back(until.back() + step.read + step.written);
+      for_each_use(program.graph, schedule.steps[s], [&](ir::Value v, bool written) {
         if (!written) readers[schedule.storage(v)].push_back(s);
-      };
-      auto use_all = [&](const kernel::Kernel& k) {
-        for (const auto& b : k.buffers) use(b.value, b.written);
-      };
-      if (const auto* k = std::get_if<Schedule::KernelStep>(&schedule.steps[s])) {
-        use_all(k->kernel);
-      } else {
-        const auto& step = std::get<Schedule::LibraryStep>(schedule.steps[s]);
-        for (auto v : program.graph[step.node].operands) use(v, false);
-        if (step.epilogue) use_all(*step.epilogue);
-        else use({step.node, 0}, true);
-      }
-      until.push_back(until.back() + moved);
+      });
     }
   }
 };
@@ -55,15 +40,15 @@ struct Traffic {
 }  // namespace
 
 void choose_streams(const Program& program, Schedule& schedule) {
-  const Traffic traffic(program, schedule);
-  if (traffic.until.back() < last_cache_bytes()) return;
+  const Moved moved(program, schedule);
+  if (moved.until.back() < last_cache_bytes()) return;
   // By value that becomes a variable's: what a run moves before it first reads that variable.
   std::map<ir::Value, std::int64_t> next_run;
   for (const auto& u : program.updates) {
-    std::int64_t first = traffic.until.back();
+    std::int64_t first = moved.until.back();
     for (const auto& v : program.variables)
       if (v.variable == u.variable)
-        if (const auto found = traffic.readers.find({v.node, 0}); found != traffic.readers.end()) first = traffic.until[found->second.front()];
+        if (const auto found = moved.readers.find({v.node, 0}); found != moved.readers.end()) first = moved.until[found->second.front()];
     next_run[schedule.storage(u.value)] = first;
   }
   for (std::size_t s = 0; s < schedule.steps.size(); ++s) {
@@ -74,11 +59,11 @@ void choose_streams(const Program& program, Schedule& schedule) {
       const std::int64_t own = v.node < 0 ? 0 : program.graph.type(v).byte_count();
       const auto next = next_run.find(v);
       if (own < (next != next_run.end() ? least_streamed : last_cache_bytes() / 2)) continue;
-      std::int64_t distance = traffic.until.back() - traffic.until[s + 1] + own;
+      std::int64_t distance = moved.until.back() - moved.until[s + 1] + own;
       if (next != next_run.end()) distance += next->second;
-      if (const auto found = traffic.readers.find(v); found != traffic.readers.end())
+      if (const auto found = moved.readers.find(v); found != moved.readers.end())
         for (auto r : found->second)
-          if (r > s) distance = std::min(distance, traffic.until[r] - traffic.until[s + 1] + own);
+          if (r > s) distance = std::min(distance, moved.until[r] - moved.until[s + 1] + own);
       store.streams = distance >= last_cache_bytes();
     }
   }

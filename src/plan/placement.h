@@ -3,11 +3,13 @@
 
 #include "stitch/lower.h"
 
+#include <weft/ndarray.h>
+
 #include <cstdint>
 #include <map>
 #include <vector>
 
-namespace weft::cpu {
+namespace weft::plan {
 
 /// Where a value's elements are.
 struct Place {
@@ -38,8 +40,6 @@ struct Placement {
   Place of(const Schedule& schedule, ir::Value v) const { return places.at(schedule.storage(v)); }
 };
 
-TensorType type_of(const Program& program, const Schedule& schedule, ir::Value v);
-
 /// What a step needs besides what the schedule says.
 struct StepMemory {
   std::size_t scratch = 0;  ///< bytes that only it uses
@@ -49,4 +49,4 @@ struct StepMemory {
 /// `memory` is by step.
 Placement place_values(const Program& program, const Schedule& schedule, const std::vector<StepMemory>& memory);
 
-}  // namespace weft::cpu
+}  // namespace weft::plan

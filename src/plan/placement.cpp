@@ -1,12 +1,12 @@
-#include "backend/cpu/placement.h"
+#include "plan/placement.h"
 
-#include "backend/cpu/kernel_function.h"
 #include "plan/plan.h"
+#include "stitch/checks.h"
 #include "stitch/in_place.h"
 
 #include <algorithm>
 
-namespace weft::cpu {
+namespace weft::plan {
 namespace {
 
 /// Kernels that touch more bytes than this gain nothing from starting together with others.
@@ -65,7 +65,7 @@ class Placer {
     } else if (!result_.places.contains(v) && v.node >= 0 && graph_[v.node].op->name == "run_index") {
       result_.places[v] = place(Place::Kind::run_index, 0);
     }
-    values_.push_back({type_of(program_, schedule_, v).byte_count(), !result_.places.contains(v), false, -1});
+    values_.push_back({schedule_.type_of(graph_, v).byte_count(), !result_.places.contains(v), false, -1});
     return found->second;
   }
 
@@ -105,7 +105,7 @@ class Placer {
         bytes += values_[at(values.back())].bytes;
       }
       for (const auto& o : kernel::overlays(k->kernel, values)) step.overlays.push_back({o.read, o.written});
-      step.can_fail = !checked_terms(k->kernel).empty();
+      step.can_fail = !kernel::checked_terms(k->kernel).empty();
       step.can_join = bytes < joins_below || std::any_of(step.writes.begin(), step.writes.end(), [&](int v) { return values_[at(v)].replaces >= 0; });
     } else {
       const auto& library = std::get<Schedule::LibraryStep>(schedule_.steps[s]);
@@ -131,7 +131,7 @@ class Placer {
       const Place from = result_.places.at(v);
       const bool is_source = from.kind != Place::Kind::target && from.kind != Place::Kind::update;
       auto& list = is_source && to.kind == Place::Kind::target ? result_.first_copies : result_.last_copies;
-      list.push_back({from, to, type_of(program_, schedule_, v).byte_count()});
+      list.push_back({from, to, schedule_.type_of(graph_, v).byte_count()});
     }
   }
 
@@ -159,12 +159,8 @@ class Placer {
 
 }  // namespace
 
-TensorType type_of(const Program& program, const Schedule& schedule, ir::Value v) {
-  return v.node < 0 ? schedule.temporaries[static_cast<std::size_t>(-1 - v.node)] : program.graph.type(v);
-}
-
 Placement place_values(const Program& program, const Schedule& schedule, const std::vector<StepMemory>& memory) {
   return Placer(program, schedule, memory).run();
 }
 
-}  // namespace weft::cpu
+}  // namespace weft::plan

@@ -5,6 +5,7 @@
 #include <weft/axes.h>
 #include <weft/convolution.h>
 #include <weft/cumulative.h>
+#include <weft/device.h>
 #include <weft/dtype.h>
 #include <weft/elementwise.h>
 #include <weft/error.h>

@@ -4,6 +4,8 @@
 #include "compile/backend.h"
 #include "compile/pipeline.h"
 
+#include <weft/device.h>
+
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -50,6 +52,14 @@ void info() {
   std::printf("processor  %s\n", processor().c_str());
   std::printf("features   %s\n", features().c_str());
   std::printf("cores      %d\n", cores());
+  for (const Device device : Device::all()) {
+    if (device.is_cpu()) continue;
+    const DeviceProperties p = device.properties();
+    std::printf("%-10s %s, %.1f GiB, %.1f GiB free, compute capability %d.%d, %d multiprocessors\n", device.str().c_str(), p.name.c_str(),
+                static_cast<double>(p.memory) / (1 << 30), static_cast<double>(p.memory_free) / (1 << 30), p.compute_capability / 10,
+                p.compute_capability % 10, p.multiprocessors);
+  }
+  if (const auto why = Device::why_no_gpu(); !why.empty()) std::printf("cuda       not used: %s\n", why.c_str());
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   weft::apps::add_explain_command(weft);
   weft::apps::add_info_command(weft);
   weft::apps::add_rules_command(weft);
+  weft::apps::add_cache_command(weft);
   try {
     weft.parse(argc, argv);
   } catch (const CLI::Success& e) {

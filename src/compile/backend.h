@@ -3,6 +3,7 @@
 
 #include "compile/program.h"
 
+#include <weft/device.h>
 #include <weft/executable.h>
 #include <weft/explanation.h>
 #include <weft/ndarray.h>
@@ -80,6 +81,14 @@ bool has_backend(Backend backend);
 std::unique_ptr<CompiledProgram> make_code(Backend backend, const Program& program, const RunOptions& options);
 /// Generated kernels compiled so far in this process.
 std::size_t kernels_compiled();
+
+// GPUs. Those that there are not throw RunError.
+/// Why there is none that can be used; empty when there is one.
+std::string gpu_refusal();
+int gpu_count();
+DeviceProperties gpu_properties(int index);
+/// Returns when everything that was begun on it is done.
+void wait_for_gpu(int index);
 
 namespace reference {
 std::unique_ptr<CompiledProgram> make_code(const Program& program);

@@ -1,0 +1,214 @@
+#include "backend/cuda/gpu.h"
+
+#include "backend/cuda/compiler.h"
+#include "compile/disk_cache.h"
+
+#include <weft/error.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <set>
+#include <thread>
+
+namespace weft::cuda {
+namespace {
+
+std::atomic<std::size_t> compiled_so_far = 0;
+
+/// Compute capability 8.0: Ampere, the oldest generation that has what generated kernels use.
+constexpr int oldest_capability = 80;
+
+std::string capability_text(int capability) { return std::to_string(capability / 10) + "." + std::to_string(capability % 10); }
+
+int attribute(CUdevice device, CUdevice_attribute which) {
+  int value = 0;
+  check(driver().cuDeviceGetAttribute(&value, which, device), "asking about a device");
+  return value;
+}
+
+GpuProperties properties_of(int index) {
+  GpuProperties p;
+  CUdevice device = 0;
+  check(driver().cuDeviceGet(&device, index), "finding a device");
+  char name[128] = "";
+  check(driver().cuDeviceGetName(name, sizeof name, device), "asking about a device");
+  p.name = name;
+  check(driver().cuDeviceTotalMem(&p.memory, device), "asking about a device");
+  p.compute_capability =
+      10 * attribute(device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) + attribute(device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+  p.multiprocessors = attribute(device, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+  p.shared_bytes_per_block = attribute(device, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+  return p;
+}
+
+/// GPUs that are new enough come first where CUDA lists them by speed, so one that is not ends the list.
+struct Probe {
+  std::string refusal;
+  int count = 0;
+};
+
+const Probe& probe() {
+  static const Probe found = [] {
+    Probe p{driver_probe().refusal};
+    if (!p.refusal.empty()) return p;
+    if (p.refusal = Compiler::instance().refusal(); !p.refusal.empty()) return p;
+    int visible = 0;
+    driver().cuDeviceGetCount(&visible);
+    try {
+      for (; p.count < visible; ++p.count) {
+        const GpuProperties g = properties_of(p.count);
+        if (g.compute_capability >= oldest_capability) continue;
+        p.refusal = g.name + " has compute capability " + capability_text(g.compute_capability) + ", weft needs " +
+                    capability_text(oldest_capability) + " or later";
+        break;
+      }
+    } catch (const RunError& e) { p.refusal = e.what(); }
+    if (p.count > 0) p.refusal.clear();
+    return p;
+  }();
+  return found;
+}
+
+}  // namespace
+
+const std::string& refusal() { return probe().refusal; }
+int gpu_count() { return probe().count; }
+std::size_t kernels_compiled() { return compiled_so_far; }
+
+Gpu& Gpu::at(int index) {
+  if (!refusal().empty()) throw RunError("cuda: " + refusal());
+  if (index < 0 || index >= gpu_count())
+    throw RunError("there is no device cuda:" + std::to_string(index) + ", the last is cuda:" + std::to_string(gpu_count() - 1));
+  static std::mutex mutex;
+  static auto* gpus = new std::map<int, std::unique_ptr<Gpu>>;
+  const std::lock_guard lock(mutex);
+  auto& gpu = (*gpus)[index];
+  if (!gpu) gpu.reset(new Gpu(index));
+  return *gpu;
+}
+
+Gpu::Gpu(int index) : index_(index), properties_(properties_of(index)), target_(Compiler::instance().target(properties_.compute_capability)) {
+  CUdevice device = 0;
+  check(driver().cuDeviceGet(&device, index), "finding a device");
+  check(driver().cuDevicePrimaryCtxRetain(&context_, device), "starting a device");
+  make_current();
+  check(driver().cuStreamCreate(&stream_, CU_STREAM_NON_BLOCKING), "making a queue");
+  check(driver().cuDeviceGetDefaultMemPool(&pool_, device), "finding a device's memory");
+  // What was freed stays for what comes next instead of going back to the system at each wait.
+  cuuint64_t all = ~cuuint64_t{0};
+  check(driver().cuMemPoolSetAttribute(pool_, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &all), "finding a device's memory");
+}
+
+void Gpu::make_current() const {
+  CUcontext current = nullptr;
+  if (driver().cuCtxGetCurrent(&current) == CUDA_SUCCESS && current == context_) return;
+  check(driver().cuCtxSetCurrent(context_), "choosing a device");
+}
+
+void Gpu::wait() const {
+  make_current();
+  check(driver().cuStreamSynchronize(stream_), "waiting for a device");
+}
+
+std::size_t Gpu::free_memory() const {
+  make_current();
+  std::size_t free = 0, all = 0;
+  check(driver().cuMemGetInfo(&free, &all), "asking for free memory");
+  // The pool holds memory that nobody uses.
+  cuuint64_t held = 0, used = 0;
+  driver().cuMemPoolGetAttribute(pool_, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, &held);
+  driver().cuMemPoolGetAttribute(pool_, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, &used);
+  return free + static_cast<std::size_t>(held - std::min(used, held));
+}
+
+std::shared_ptr<std::byte> Gpu::allocate(std::size_t bytes, const std::string& for_what) {
+  make_current();
+  CUdeviceptr memory = 0;
+  const std::size_t taken = std::max<std::size_t>(bytes, 1);
+  CUresult result = driver().cuMemAllocFromPoolAsync(&memory, taken, pool_, stream_);
+  if (result == CUDA_ERROR_OUT_OF_MEMORY) {
+    // Blocks that are free but too small stand in the way.
+    driver().cuStreamSynchronize(stream_);
+    driver().cuMemPoolTrimTo(pool_, 0);
+    result = driver().cuMemAllocFromPoolAsync(&memory, taken, pool_, stream_);
+  }
+  if (result == CUDA_ERROR_OUT_OF_MEMORY)
+    throw RunError("out of memory on cuda:" + std::to_string(index_) + ": " + std::to_string(bytes) + " bytes are wanted for " + for_what + ", " +
+                   std::to_string(free_memory()) + " of " + std::to_string(properties_.memory) + " are free");
+  check(result, "taking memory");
+  return {reinterpret_cast<std::byte*>(memory), [this](std::byte* p) {
+            // While the process ends the driver may be gone, and all memory with it.
+            CUcontext current = nullptr;
+            if (driver().cuCtxGetCurrent(&current) != CUDA_SUCCESS) return;
+            if (current != context_) driver().cuCtxSetCurrent(context_);
+            driver().cuMemFreeAsync(reinterpret_cast<CUdeviceptr>(p), stream_);
+          }};
+}
+
+CUfunction Gpu::load_one(const Source& source, bool& was_compiled) {
+  static const auto cache = DiskCache::of_user();
+  const Compiler& compiler = Compiler::instance();
+  std::string key = std::string(source.entry) + " " + target_ + "\nnvrtc " + compiler.version() + "\n";
+  for (const char* flag : compile_flags) key += std::string(flag) + "\n";
+  key += source.text;
+
+  make_current();
+  CUmodule module = nullptr;
+  auto code = cache ? cache->find(key) : std::nullopt;
+  // Code that doesn't load is compiled anew: another driver may have left it.
+  if (!code || driver().cuModuleLoadData(&module, code->data()) != CUDA_SUCCESS) {
+    code = compiler.compile(std::string(source.text), target_);
+    was_compiled = true;
+    ++compiled_so_far;
+    check(driver().cuModuleLoadData(&module, code->data()), "loading a kernel");
+    if (cache) cache->keep(key, *code);
+  }
+  CUfunction function = nullptr;
+  check(driver().cuModuleGetFunction(&function, module, std::string(source.entry).c_str()), "loading a kernel");
+  check(driver().cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, properties_.shared_bytes_per_block),
+        "giving a kernel shared memory");
+  return function;
+}
+
+std::vector<Gpu::Function> Gpu::load(std::span<const Source> sources) {
+  std::vector<Function> result(sources.size());
+  std::vector<std::size_t> missing;
+  {
+    const std::lock_guard lock(mutex_);
+    std::set<std::string_view> seen;
+    for (std::size_t i = 0; i < sources.size(); ++i)
+      if (!functions_.contains(sources[i].text) && seen.insert(sources[i].text).second) missing.push_back(i);
+  }
+  std::atomic<std::size_t> next = 0;
+  std::exception_ptr failure;
+  auto work = [&] {
+    for (std::size_t k = next++; k < missing.size(); k = next++) try {
+        const std::size_t i = missing[k];
+        const CUfunction function = load_one(sources[i], result[i].was_compiled);
+        const std::lock_guard lock(mutex_);
+        functions_.emplace(sources[i].text, function);
+      } catch (...) {
+        const std::lock_guard lock(mutex_);
+        failure = std::current_exception();
+      }
+  };
+  std::vector<std::thread> threads;
+  const auto count = std::min<std::size_t>(missing.size(), std::max(1u, std::thread::hardware_concurrency()));
+  for (std::size_t t = 1; t < count; ++t) threads.emplace_back(work);
+  work();
+  for (auto& t : threads) t.join();
+  if (failure) std::rethrow_exception(failure);
+
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < sources.size(); ++i) result[i].handle = functions_.find(sources[i].text)->second;
+  return result;
+}
+
+std::shared_ptr<std::byte> allocate_pinned(std::size_t bytes) {
+  void* memory = nullptr;
+  if (driver().cuMemHostAlloc(&memory, std::max<std::size_t>(bytes, 1), CU_MEMHOSTALLOC_PORTABLE) != CUDA_SUCCESS) return nullptr;
+  return {static_cast<std::byte*>(memory), [](std::byte* p) { driver().cuMemFreeHost(p); }};
+}
+
+}  // namespace weft::cuda

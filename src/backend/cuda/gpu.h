@@ -1,0 +1,81 @@
+// A GPU of this machine: its queue of work, its memory and the code that was loaded into it.
+#pragma once
+
+#include "backend/cuda/driver.h"
+
+#include <weft/device.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace weft::cuda {
+
+/// Why no GPU can be used; empty when one can. Everything that a run needs is looked for, once.
+const std::string& refusal();
+int gpu_count();
+
+struct GpuProperties {
+  std::string name;
+  std::size_t memory = 0;
+  int compute_capability = 0;  ///< 90
+  int multiprocessors = 0;
+  int shared_bytes_per_block = 0;  ///< the most that a kernel can ask for
+};
+
+/// What is begun on a GPU by this process happens in the order in which it was begun.
+class Gpu {
+ public:
+  /// Lives as long as the process. Throws RunError for a GPU that there is not.
+  static Gpu& at(int index);
+
+  int index() const { return index_; }
+  const GpuProperties& properties() const { return properties_; }
+  CUstream stream() const { return stream_; }
+  /// What the driver is told in this thread is meant for this GPU from now on.
+  void make_current() const;
+  /// Returns when everything that was begun is done. Throws RunError for what went wrong meanwhile.
+  void wait() const;
+  std::size_t free_memory() const;
+
+  /// Memory in order with the other work: freed, it serves what is begun afterwards. 256-byte aligned. Throws RunError that says
+  /// what it was wanted `for_what` when there is not enough.
+  std::shared_ptr<std::byte> allocate(std::size_t bytes, const std::string& for_what);
+
+  struct Source {
+    std::string_view text, entry;
+  };
+  struct Function {
+    CUfunction handle = nullptr;
+    bool was_compiled = false;  ///< by this call, rather than found in this process or on disk
+  };
+  /// The code of each source, loaded. What is missing is compiled in parallel. Thread-safe.
+  std::vector<Function> load(std::span<const Source> sources);
+
+ private:
+  explicit Gpu(int index);
+  CUfunction load_one(const Source& source, bool& was_compiled);
+
+  int index_;
+  GpuProperties properties_;
+  std::string target_;  ///< of the compiler
+  CUcontext context_ = nullptr;
+  CUstream stream_ = nullptr;
+  CUmemoryPool pool_ = nullptr;
+
+  std::mutex mutex_;
+  std::map<std::string, CUfunction, std::less<>> functions_;  ///< by source
+};
+
+/// Memory of the host that the GPU copies from and to by itself. Null when there is none.
+std::shared_ptr<std::byte> allocate_pinned(std::size_t bytes);
+
+/// Kernels compiled so far in this process.
+std::size_t kernels_compiled();
+
+}  // namespace weft::cuda

@@ -1,0 +1,55 @@
+// NVRTC, which needs no GPU.
+#include "backend/cuda/compiler.h"
+
+#include <weft/error.h>
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace weft::cuda {
+namespace {
+
+class CompilerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!compiler_.refusal().empty()) GTEST_SKIP() << compiler_.refusal();
+  }
+  const Compiler& compiler_ = Compiler::instance();
+};
+
+TEST_F(CompilerTest, GivesMachineCodeForEveryGeneration) {
+  const std::string source = R"(extern "C" __global__ void twice(float* x) { x[threadIdx.x] *= 2.0f; })";
+  for (const int capability : {80, 86, 89, 90, 100, 120}) {
+    const auto code = compiler_.compile(source, compiler_.target(capability));
+    ASSERT_GT(code.size(), 4u) << capability;
+    EXPECT_EQ(std::string(reinterpret_cast<const char*>(code.data()) + 1, 3), "ELF") << capability;
+  }
+}
+
+TEST_F(CompilerTest, TakesADevicesOwnInstructionsFromHopperOn) {
+  EXPECT_EQ(compiler_.target(80), "sm_80");
+  EXPECT_EQ(compiler_.target(90), "sm_90a");
+}
+
+TEST_F(CompilerTest, GivesTextForADeviceThatItDoesNotKnow) {
+  const std::string target = compiler_.target(999);
+  EXPECT_TRUE(target.starts_with("compute_")) << target;
+  const auto code = compiler_.compile(R"(extern "C" __global__ void nothing() {})", target);
+  EXPECT_NE(std::string(reinterpret_cast<const char*>(code.data()), code.size()).find(".entry nothing"), std::string::npos);
+}
+
+TEST_F(CompilerTest, RoundsProductsAndSumsOneByOne) {
+  const auto code = compiler_.compile(R"(extern "C" __global__ void f(float* x) { x[0] = x[0] * x[1] + x[2]; })", compiler_.target(999));
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(code.data()), code.size()).find("fma"), std::string::npos);
+}
+
+TEST_F(CompilerTest, SaysWhatIsWrongWithASource) {
+  try {
+    compiler_.compile("extern \"C\" __global__ void f() { nonsense; }", "sm_90a");
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const InternalError& e) { EXPECT_NE(std::string(e.what()).find("\"nonsense\" is undefined"), std::string::npos) << e.what(); }
+}
+
+}  // namespace
+}  // namespace weft::cuda

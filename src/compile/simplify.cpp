@@ -32,7 +32,8 @@ std::shared_ptr<const Literal> evaluate(const ir::Graph& graph, const ir::Node& 
   const bool splats = std::all_of(node.operands.begin(), node.operands.end(), [&](auto v) { return constant_of(graph, v)->splat; });
   const bool per_element =
       splats && (node.op->kind == Kind::elementwise || node.op->name == "broadcast" || node.op->name == "reshape" || node.op->name == "transpose");
-  if (!per_element && node.types[0].byte_count() > fold_limit_bytes) return nullptr;
+  // A broadcast costs nothing where it is read, its elements would.
+  if (!per_element && (node.op->name == "broadcast" || node.types[0].byte_count() > fold_limit_bytes)) return nullptr;
 
   std::vector<reference::Array> operands;
   for (auto v : node.operands) {

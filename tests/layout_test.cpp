@@ -1,4 +1,4 @@
-// What products read without a copy of it being made.
+// What products and convolutions read without a copy of it being made.
 #include <weft/weft.h>
 
 #include <gtest/gtest.h>
@@ -7,6 +7,7 @@
 
 #include "compare.h"
 #include "compile/backend.h"
+#include "descriptions.h"
 
 namespace weft {
 namespace {
@@ -50,6 +51,38 @@ TEST(Layout, ARepetitionThatMakesTheBatchStays) {
   const Tensor y = matmul(broadcast_to(a, {4, 30, 50}), broadcast_to(b, {4, 50, 60}));
   NDArray left(f32, {30, 50}), right(f32, {50, 60});
   EXPECT_EQ(g.run({{a, left}, {b, right}}, {y})[0].shape(), (Shape{4, 30, 60}));
+}
+
+/// A network whose channels come first, with what moves or reduces dimensions between its convolutions, and a step of its training.
+TEST(Layout, NoTransposeIsLeftBetweenConvolutions) {
+  if (!has_backend(Backend::cpu)) GTEST_SKIP() << "the cpu backend is not part of this build";
+  Graph g;
+  const Shape shape{4, 3, 12, 12};
+  const Tensor x = g.placeholder(shape, f32);
+  const ConvOptions options{.padding = Padding::same, .layout = "NCHW", .weights_layout = "OIHW"};
+  auto weights = [&](Shape s) { return g.variable(init::uniform(std::move(s), -0.5f, 0.5f)); };
+  Tensor y = relu(conv2d(x, weights({16, 3, 3, 3}), options) + weights({16, 1, 1}));
+  y = concat({y, max_pool2d(y, {3}, {.strides = {1}, .padding = Padding::same, .layout = "NCHW"})}, 1);
+  const Tensor centred = y - mean(y, {0, 2, 3}, {.keep = true});
+  y = centred * rsqrt(mean(square(centred), {0, 2, 3}, {.keep = true}) + 1e-3f) * weights({1, 32, 1, 1});
+  y = pad(conv2d(y, weights({32, 1, 3, 3}), {.groups = 32, .padding = Padding::same, .layout = "NCHW", .weights_layout = "OIHW"}), {0, 0, 1, 1},
+          {0, 0, 1, 1});
+  y = max_pool2d(conv2d(y, weights({8, 32, 1, 1}), options), {2}, {.layout = "NCHW"});
+  const Tensor loss = mean(square(mean(y, {2, 3})));
+  const auto gradients = g.gradients(loss, g.variables());
+  std::vector<Tensor> targets{loss};
+  targets.insert(targets.end(), gradients.begin(), gradients.end());
+
+  const NDArray images = sample(real(-1, 1), f32, shape, 1);
+  auto compile = [&](const RunOptions& how) { return g.compile(std::vector<FeedType>{{x, images.type()}}, targets, {}, how); };
+  const Executable e = compile({.backend = Backend::cpu});
+  const std::string dump = e.dump();
+  const auto first = dump.find("kernel transpose_4x12x12x3_f32");
+  EXPECT_NE(first, std::string::npos) << "the images\n" << dump;
+  EXPECT_EQ(dump.find("kernel transpose_", first + 1), std::string::npos) << dump;
+  const auto expected = compile({.backend = Backend::reference, .simplify = false}).run({images});
+  for (const auto& got : {e.run({images}), compile({.backend = Backend::cpu, .without = {"channels last"}}).run({images})})
+    for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_TRUE(agree(expected[i], got[i], {.ulp = 16, .scale = 300})) << "target " << i;
 }
 
 }  // namespace

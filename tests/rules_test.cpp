@@ -561,7 +561,7 @@ TEST(Switches, OfUnknownNamesAreRefused) {
   const Tensor x = g.placeholder({3});
   const auto run = [&] { g.run({{x, NDArray(f32, {3})}}, {x + 1}, {}, {.without = {"times two"}}); };
   expect_error<RunError>(run,
-                         "there is no rule \"times two\" to do without; the rules are fold constants, fold transposes, merge identical, plus zero, ");
+                         "there is no rule \"times two\" to do without; the rules are channels last, fold constants, fold transposes, merge identical, plus zero, ");
 }
 
 TEST(Switches, MakeAnExecutableOfItsOwn) {

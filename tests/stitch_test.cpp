@@ -195,5 +195,14 @@ TEST_F(Stitch, ConcatenationsAreReadInPlace) {
   EXPECT_EQ(kernels(g, {{x, waves({16, 10})}, {y, waves({16, 7}, 2)}}, {sum(exp(concat({x, y * 2.0f}, 1)), 1)}), 1);
 }
 
+/// What reads `x` would be one kernel, and what reads `p` another, but then each would need the other's results.
+TEST_F(Stitch, KernelsNeverNeedEachOther) {
+  Graph g;
+  const Tensor x = g.placeholder({64, 64}, f32), p = g.placeholder({64, 64}, f32);
+  const Tensor first = matmul(abs(x), x);
+  const Tensor second = matmul(p * 2.0f, x);
+  kernels(g, {{x, waves({64, 64})}, {p, waves({64, 64}, 1)}}, {x + second, p - first}, 1e-4);
+}
+
 }  // namespace
 }  // namespace weft

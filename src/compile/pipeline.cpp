@@ -23,6 +23,7 @@ struct Pass {
 
 constexpr Pass simplifications[] = {
     {"fold constants", fold_constants},
+    {"channels last", channels_last},
     // Rules look for one value used twice.
     {"merge identical", merge_identical},
     {"apply rules", apply_rules},
@@ -33,6 +34,7 @@ constexpr Pass simplifications[] = {
 };
 
 constexpr Switch optional[] = {
+    {"channels last", "convolutions are computed with channels last; transposes move on to where they are needed"},
     {"fold constants", "operations on constants become constants"},
     {"fold transposes", "products read transposed and repeated matrices as they lie"},
     {"merge identical", "identical operations become one"},

@@ -75,6 +75,8 @@ Program specialize(const GraphState& graph, std::span<const FeedType> feeds, std
 Program fold_constants(const Program& program, const RunOptions& options);
 /// Algebraic rules; see rules.cpp.
 Program apply_rules(const Program& program, const RunOptions& options);
+/// Convolutions have their channels last.
+Program channels_last(const Program& program, const RunOptions& options);
 /// Products read their operands from before transposes and repetitions of matrices, and give their result transposed.
 Program fold_transposes(const Program& program, const RunOptions& options);
 /// Identical operations become one.

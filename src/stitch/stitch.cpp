@@ -3,6 +3,8 @@
 #include "graph/primitive.h"
 #include "stitch/classify.h"
 
+#include <weft/error.h>
+
 #include <algorithm>
 #include <bit>
 #include <functional>
@@ -50,6 +52,7 @@ class Stitcher {
         live_(Rewriter::live(program)),
         consumers_(size()),
         reads_(size()),
+        readers_(size()),
         repeated_(size()),
         escapes_(size()) {
     regions_.inlined.resize(size());
@@ -194,6 +197,12 @@ class Stitcher {
       if (is_reduction(node)) region.reduced = reduced_loops(id);
     }
     regions_.region_of[at(id)] = static_cast<int>(regions_.list.size());
+    last_needed_.push_back(id);
+    for (const auto& r : reads_[at(id)]) {
+      readers_[at(r.source)].push_back(id);
+      if (const int source = regions_.region_of[at(r.source)]; source >= 0)
+        last_needed_.back() = std::max(last_needed_.back(), last_needed_[at_dim(source)]);
+    }
     regions_.list.push_back(std::move(region));
     if (!regions_.list.back().is_space) return;
 
@@ -353,7 +362,20 @@ class Stitcher {
     for (auto id : rb.members) regions_.region_of[at(id)] = a;
     ra = std::move(joined);
     rb = {};
+    need(a, std::max(last_needed_[at_dim(a)], last_needed_[at_dim(b)]));
     return {};
+  }
+
+  /// The region has come to need what node `last` computes, and so have those that need the region.
+  void need(int region, ir::NodeId last) {
+    last_needed_[at_dim(region)] = last;
+    for (std::vector<int> work{region}; !work.empty();) {
+      const int now = work.back();
+      work.pop_back();
+      for (auto id : regions_.list[at_dim(now)].members)
+        for (auto reader : readers_[at(id)])
+          if (const int r = regions_.region_of[at(reader)]; last_needed_[at_dim(r)] < last) last_needed_[at_dim(r)] = last, work.push_back(r);
+    }
   }
 
   std::size_t results(const Region& region) const {
@@ -442,7 +464,7 @@ class Stitcher {
             if (!direct) return true;
             continue;
           }
-          if (regions_.list[at_dim(source)].members.back() < first) continue;
+          if (last_needed_[at_dim(source)] < first) continue;
           seen[at_dim(source)] = true;
           work.push_back(source);
         }
@@ -612,6 +634,8 @@ class Stitcher {
       for (int n : needs[at_dim(i)])
         if (--waits[at_dim(n)] == 0) offer(n);
     }
+    const auto left = std::count_if(regions_.list.begin(), regions_.list.end(), [](const Region& r) { return !r.members.empty(); });
+    if (static_cast<std::size_t>(left) != 0) throw InternalError("kernels need each other's results");
     regions_.list = std::move(ordered);
   }
 
@@ -622,6 +646,7 @@ class Stitcher {
   std::vector<std::vector<Use>> consumers_;
   std::vector<std::vector<Read>> reads_;          ///< by computed node
   std::vector<std::vector<ir::NodeId>> readers_;  ///< by node: the computed ones that read it
+  std::vector<ir::NodeId> last_needed_;           ///< by region: the last node that it, or any region that it needs, computes
   std::vector<std::size_t> repeated_;             ///< by reader: operations computed in it that are no members
   std::vector<bool> escapes_;
 };

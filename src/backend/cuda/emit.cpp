@@ -1,0 +1,478 @@
+// Loops, passes and reductions of a kernel as CUDA C++.
+#include "backend/cuda/emit.h"
+
+#include "backend/cuda/emit_kernel.h"
+#include "backend/cuda/emit_library.h"
+
+#include <weft/error.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <limits>
+
+namespace weft::cuda {
+namespace {
+
+using namespace kernel;
+
+/// Reductions' names, what they start from, and what combines two values.
+struct ReduceRow {
+  std::string_view name, function, functor;
+};
+constexpr ReduceRow reduce_rows[] = {{"sum", "plus", "Plus"},
+                                     {"prod", "times", "Times"},
+                                     {"max", "maximum", "Maximum"},
+                                     {"min", "minimum", "Minimum"},
+                                     {"fmax", "", "FMax"},
+                                     {"fmin", "", "FMin"},
+                                     {"all", "", "Both"},
+                                     {"any", "", "Either"},
+                                     {"arg_max", "highest", "Highest"},
+                                     {"arg_min", "lowest", "Lowest"},
+                                     {"linear", "", ""}};
+
+bool is_arg(const Reduction& r) { return r.op == ReduceOp::arg_max || r.op == ReduceOp::arg_min; }
+
+class KernelEmitter {
+ public:
+  KernelEmitter(const Kernel& kernel, const DeviceProperties& device)
+      : kernel_(kernel), c_(kernel, map_threads(kernel, device), needs_wide_indices(kernel)), code_(c_.code), m_(c_.mapping) {}
+
+  Generated run() {
+    Generated g;
+    g.entry = entry_name();
+    describe();
+    code_.block("extern \"C\" __global__ void __launch_bounds__(" + std::to_string(std::max(m_.threads, 256u)) + ") " + g.entry +
+                    "(const __grid_constant__ Arguments a)",
+                [&] { body(); });
+    const std::string code = c_.arguments.definition() + "\n" + code_.str();
+    g.source = definitions_for(code) + "\n" + code;
+    g.arguments = c_.arguments.bytes();
+    g.threads = m_.threads;
+    const std::int64_t in_all = m_.places * m_.team, blocks = (in_all + m_.threads - 1) / m_.threads;
+    if (blocks > std::numeric_limits<std::int32_t>::max()) throw RunError(kernel_.name + " has more elements than a device can be given at once");
+    g.blocks = static_cast<unsigned>(blocks);
+    return g;
+  }
+
+ private:
+  static std::size_t at(int i) { return static_cast<std::size_t>(i); }
+  std::string index_type() const { return std::string(c_.arguments.index_type()); }
+  static std::string index(int loop) { return "i" + std::to_string(loop); }
+
+  /// Whether a sum of indices times strides might not fit into 32 bits.
+  static bool needs_wide_indices(const Kernel& kernel) {
+    constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max() - (1 << 20);
+    bool fits = true;
+    auto reach = [&](const Affine& a) {
+      double n = std::abs(static_cast<double>(a.constant));
+      for (std::size_t d = 0; d < a.coefficients.size(); ++d)
+        n += std::abs(static_cast<double>(a.coefficients[d])) * static_cast<double>(std::max<std::int64_t>(kernel.extents[d], 1));
+      return n;
+    };
+    auto visit = [&](const Access& access) {
+      double n = reach(access.address);
+      for (const auto& t : access.terms) {
+        fits = fits && reach(t.position) < most && static_cast<double>(t.extent) < most;
+        n += static_cast<double>(t.extent) * static_cast<double>(std::abs(t.stride));
+      }
+      fits = fits && n < most;
+    };
+    for (const auto& e : kernel.exprs) {
+      if (e.kind == ExprKind::load || e.kind == ExprKind::inside) visit(e.access);
+      if (e.kind == ExprKind::index) fits = fits && reach(e.index) < most;
+    }
+    for (const auto& s : kernel.stores) visit(s.access);
+    // Threads are numbered, too, a team for each place.
+    return !fits || static_cast<double>(iterations(kernel, 0, kernel.parallel)) * 1024 >= 4.0 * most ||
+           iterations(kernel, 0, kernel.parallel) >= most / 32 || iterations(kernel, kernel.first_sequential(), kernel.loops()) >= most;
+  }
+
+  /// The kernel's name without its sizes, which the code doesn't depend on.
+  std::string entry_name() const {
+    std::string name;
+    for (std::size_t from = 0; from < kernel_.name.size();) {
+      const auto end = std::min(kernel_.name.find('_', from), kernel_.name.size());
+      const std::string_view word = std::string_view(kernel_.name).substr(from, end - from);
+      if (word.find_first_not_of("0123456789x") != std::string_view::npos || word.empty()) name += (name.empty() ? "" : "_") + std::string(word);
+      from = end + 1;
+    }
+    return name;
+  }
+
+  void describe() {
+    if (m_.team == 1)
+      code_.line(m_.width == 1 ? "// A thread for each place." : "// A thread for each " + std::to_string(m_.width) + " neighbouring places.");
+    else
+      code_.line("// A team of " + std::to_string(m_.team) + " threads for each place" +
+                 (m_.vectors > 0 ? ", each with " + std::to_string(m_.vectors * m_.width) + " elements of the row." : "."));
+  }
+
+  // Loops -------------------------------------------------------------------------------------------------------------
+
+  void body() {
+    place();
+    for (int d : {kernel_.ended, kernel_.tiling.total != 0 ? kernel_.tiling.cut : -1}) {
+      if (d < 0) continue;
+      const auto end = d == kernel_.ended ? kernel_.end : kernel_.tiling.total;
+      const std::string n = c_.extent(d);
+      code_.line("const " + index_type() + " n" + std::to_string(d) + " = min(" + n + ", " + c_.arguments.number("end" + std::to_string(d), end) +
+                 " - i0 * " + n + ");");
+    }
+    if (kernel_.scatters)
+      return sequential(kernel_.parallel, [&] {
+        for (std::size_t s = 0; s < kernel_.stores.size(); ++s) c_.store({s}, {}, [] {});
+      });
+    rows(kernel_.parallel, [&] {
+      if (kernel_.scan) scan();
+      else row();
+    });
+  }
+
+  /// The indices of the parallel loops.
+  void place() {
+    const std::string type = "const " + index_type();
+    const std::string block = c_.arguments.wide() ? "i64(blockIdx.x)" : "blockIdx.x";
+    if (m_.team > 32) {
+      code_.line("const int thread = threadIdx.x;");
+      if (kernel_.parallel > 0) code_.line(type + " place = " + block + ";");
+    } else {
+      const std::string number = block + " * blockDim.x + threadIdx.x";
+      if (m_.team > 1) {
+        const std::string team = std::to_string(m_.team);
+        code_.line("const int thread = threadIdx.x % " + team + ";");
+        code_.line(type + " place = (" + number + ") / " + team + ";");
+      } else {
+        code_.line(type + " place = " + number + ";");
+      }
+      code_.line("if (place >= " + c_.arguments.number("places", m_.places) + ") return;");
+    }
+    std::string rest = "place";
+    for (int d = kernel_.parallel - 1; d >= 0; --d) {
+      const bool in_vectors = c_.lanes_are_parallel() && d == kernel_.vector_loop;
+      const std::string width = in_vectors ? std::to_string(m_.width) + " * " : "";
+      if (d == 0) {
+        code_.line(type + " i0 = " + width + rest + ";");
+        break;
+      }
+      const std::int64_t count = in_vectors ? kernel_.extents[at(d)] / m_.width : kernel_.extents[at(d)];
+      const std::string name = in_vectors ? "m" + std::to_string(d) : "n" + std::to_string(d), next = "rest" + std::to_string(d);
+      code_.line(type + " " + next + " = " + c_.arguments.quotient(rest, name, count) + ";");
+      const std::string own = rest + " - " + next + " * " + c_.arguments.number(name, count);
+      code_.line(type + " " + index(d) + " = " + (in_vectors ? width + "(" + own + ")" : own) + ";");
+      rest = next;
+    }
+    if (c_.lanes_are_parallel() && m_.has_rest)
+      code_.line("const " + index_type() + " count = " + c_.extent(kernel_.vector_loop) + " - " + index(kernel_.vector_loop) + ";");
+  }
+
+  /// How often a row loop or sequential loop runs. Short ones whose number of iterations is known are unrolled.
+  std::string bound(int d) {
+    if (d == kernel_.ended || (kernel_.tiling.total != 0 && d == kernel_.tiling.cut)) return "n" + std::to_string(d);
+    if (is_unrolled(d)) return std::to_string(kernel_.extents[at(d)]);
+    return c_.extent(d);
+  }
+  bool is_unrolled(int d) const {
+    constexpr std::int64_t longest = 32;
+    return m_.team == 1 && kernel_.is_sequential(d) && !kernel_.scatters && !kernel_.scan && d != kernel_.ended && d != kernel_.tiling.cut &&
+           iterations(kernel_, d, kernel_.loops()) <= longest;
+  }
+
+  void loop(int d, const std::function<void()>& body) {
+    if (is_unrolled(d)) code_.line("#pragma unroll");
+    c_.scope("for (" + index_type() + " " + index(d) + " = 0; " + index(d) + " < " + bound(d) + "; ++" + index(d) + ")", body);
+  }
+
+  void rows(int d, const std::function<void()>& body) {
+    if (d == kernel_.first_sequential()) {
+      if (std::any_of(kernel_.stores.begin(), kernel_.stores.end(), [](const Store& s) { return s.begins; })) {
+        std::string sum;
+        for (int r = kernel_.parallel; r < kernel_.first_sequential(); ++r) sum += (sum.empty() ? "" : " && ") + index(r) + " == 0";
+        code_.line("const bool begins = " + (sum.empty() ? "true" : sum) + ";");
+      }
+      return body();
+    }
+    loop(d, [&] { rows(d + 1, body); });
+  }
+
+  /// Loops from d on around body, in order.
+  void sequential(int d, const std::function<void()>& body) {
+    if (d == kernel_.loops()) return body();
+    loop(d, [&] { sequential(d + 1, body); });
+  }
+
+  /// The sequential loops as one thread of the team walks them.
+  void walk(const std::function<void()>& body) {
+    const int first = kernel_.first_sequential();
+    if (m_.team == 1) {
+      if (c_.lanes_are_parallel() || m_.width == 1) return sequential(first, body);
+      return shared(body);
+    }
+    shared(body);
+  }
+
+  /// All sequential loops as one whose iterations the team shares.
+  void shared(const std::function<void()>& body) {
+    const int first = kernel_.first_sequential(), last = kernel_.loops() - 1;
+    const std::string type = index_type(), width = std::to_string(m_.width);
+    const bool is_one = first == last;
+    const std::string i = is_one ? index(first) : "step";
+    // Bounds of an outer loop shorten the whole; those of others leave iterations out.
+    std::string count, condition;
+    std::int64_t rest = 1;
+    for (int d = first + 1; d <= last; ++d) rest *= kernel_.extents[at(d)];
+    if (is_one) count = bound(first);
+    else if (bound(first)[0] != 'a') count = bound(first) + " * " + c_.arguments.number("rest_steps", rest);
+    else count = c_.arguments.number("steps", kernel_.extents[at(first)] * rest);
+    for (int d = first + 1; d <= last; ++d)
+      if (bound(d)[0] != 'a') condition = index(d) + " < " + bound(d);
+    auto inside = [&] {
+      if (!is_one) {
+        std::string left = i;
+        for (int d = last; d > first; --d) {
+          const std::string next = d == first + 1 ? index(first) : "steps" + std::to_string(d), n = "n" + std::to_string(d);
+          code_.line("const " + type + " " + next + " = " + c_.arguments.quotient(left, n, kernel_.extents[at(d)]) + ";");
+          code_.line("const " + type + " " + index(d) + " = " + left + " - " + next + " * " + c_.arguments.number(n, kernel_.extents[at(d)]) + ";");
+          left = next;
+        }
+      }
+      if (m_.width > 1 && m_.has_rest) code_.line("const " + type + " count = " + count + " - " + i + ";");
+      if (condition.empty()) body();
+      else c_.scope("if (" + condition + ")", body);
+    };
+    const std::string thread = m_.team == 1 ? "" : "thread";
+    if (m_.vectors > 0) {
+      code_.line("#pragma unroll");
+      c_.scope("for (int v = 0; v < " + std::to_string(m_.vectors) + "; ++v)", [&] {
+        const std::string number = "v * " + std::to_string(m_.team) + " + thread";
+        code_.line("const " + type + " " + i + " = " + (m_.width > 1 ? width + " * (" + number + ")" : number) + ";");
+        c_.scope("if (" + i + " < " + count + ")", inside);
+      });
+      return;
+    }
+    const std::string from = m_.team == 1 ? "0" : m_.width > 1 ? width + " * thread" : "thread";
+    c_.scope("for (" + type + " " + i + " = " + from + "; " + i + " < " + count + "; " + i + " += " + std::to_string(m_.team * m_.width) + ")",
+             inside);
+  }
+
+  // Passes ------------------------------------------------------------------------------------------------------------
+
+  int pass_of(const Reduction& r) const { return std::max(c_.pass_of(r.value), r.index < 0 ? 0 : c_.pass_of(r.index)); }
+  int pass_of(const Store& s) const {
+    int p = c_.pass_of(s.value);
+    for (const auto& t : s.access.terms) p = std::max(p, t.indirect < 0 ? 0 : c_.pass_of(t.indirect));
+    return p;
+  }
+
+  /// All passes, then the stores that come after them.
+  void row() {
+    for (int e = 0; e < static_cast<int>(kernel_.exprs.size()); ++e) {
+      if (!m_.kept[at(e)]) continue;
+      const Expr& expr = kernel_.exprs[at(e)];
+      const std::string vectors = "[" + std::to_string(m_.vectors) + "]", width = std::to_string(m_.width);
+      if (!c_.in_lanes(e)) code_.line(std::string(computed_type(expr.dtype)) + " " + c_.name_of(e) + vectors + ";");
+      else if (expr.kind == ExprKind::load)
+        code_.line("Pack<" + std::string(memory_type(expr.access.dtype)) + ", " + width + "> " + c_.name_of(e) + vectors + ";");
+      else code_.line(std::string(computed_type(expr.dtype)) + " " + c_.name_of(e) + vectors + "[" + width + "];");
+    }
+    std::vector<std::size_t> last;
+    const int passes = c_.last_pass() + 1;
+    for (int p = 0; p < passes; ++p) {
+      c_.pass = p;
+      std::vector<std::size_t> reductions, inner;
+      for (std::size_t k = 0; k < kernel_.reductions.size(); ++k)
+        if (pass_of(kernel_.reductions[k]) == p) reductions.push_back(k);
+      for (std::size_t s = 0; s < kernel_.stores.size(); ++s) {
+        if (!is_inner(kernel_, kernel_.stores[s].access)) {
+          if (p == 0) last.push_back(s);
+        } else if (pass_of(kernel_.stores[s]) == p) {
+          inner.push_back(s);
+        }
+      }
+      if (!reductions.empty() || !inner.empty()) pass(reductions, inner);
+    }
+    if (last.empty()) return;
+    if (m_.team == 1) c_.store(last, {}, [] {});
+    else c_.scope("if (thread == 0)", [&] { c_.store(last, {}, [] {}); });
+  }
+
+  /// What doesn't vary in the sequential loops, of what `root` is made of.
+  void collect_fixed(int root, std::vector<int>& fixed, std::vector<bool>& seen) const {
+    if (seen[at(root)]) return;
+    seen[at(root)] = true;
+    const Expr& e = kernel_.exprs[at(root)];
+    if (!c_.varies(root)) {
+      if (e.kind != ExprKind::index) fixed.push_back(root);
+      return;
+    }
+    if (m_.kept[at(root)] && c_.pass > c_.pass_of(root)) return;
+    for (int o : e.operands) collect_fixed(o, fixed, seen);
+    for (const auto& t : e.access.terms)
+      if (t.indirect >= 0) collect_fixed(t.indirect, fixed, seen);
+  }
+
+  void pass(const std::vector<std::size_t>& reductions, const std::vector<std::size_t>& inner) {
+    std::vector<int> fixed, roots;
+    std::vector<bool> seen(kernel_.exprs.size());
+    for (auto k : reductions)
+      for (int e : {kernel_.reductions[k].value, kernel_.reductions[k].index})
+        if (e >= 0) roots.push_back(e), collect_fixed(e, fixed, seen);
+    for (auto s : inner) collect_fixed(kernel_.stores[s].value, fixed, seen);
+    if (kernel_.first_sequential() < kernel_.loops()) c_.hold(fixed);
+    for (auto k : reductions) declare(k);
+    auto step = [&] {
+      c_.store(inner, roots, [&] {
+        for (auto k : reductions) accumulate(k);
+      });
+    };
+    if (kernel_.first_sequential() < kernel_.loops()) walk(step);
+    else step();
+    for (auto k : reductions) finish(k);
+  }
+
+  // Reductions --------------------------------------------------------------------------------------------------------
+
+  std::string name(std::size_t r) const {
+    return std::string(reduce_rows[static_cast<int>(kernel_.reductions[r].op)].name) + "_" + std::to_string(r);
+  }
+  /// The type in which a reduction is accumulated: sums and products of floating-point numbers in f64.
+  DType accumulated(const Reduction& r) const {
+    const bool sums = r.op == ReduceOp::sum || r.op == ReduceOp::prod || r.op == ReduceOp::linear;
+    return sums && is_floating(r.dtype) ? f64 : r.dtype;
+  }
+  std::string accumulator_type(const Reduction& r) const {
+    const std::string type(computed_type(accumulated(r)));
+    return is_arg(r) ? "Extreme<" + type + ">" : type;
+  }
+
+  Text identity(const Reduction& r) const {
+    const DType dtype = accumulated(r);
+    const bool highest = r.op == ReduceOp::min || r.op == ReduceOp::fmin || r.op == ReduceOp::arg_min;
+    switch (r.op) {
+      case ReduceOp::prod:
+      case ReduceOp::all: return dtype == c64 ? Text{"c64{1.0f, 0.0f}"} : integer(1, dtype);
+      case ReduceOp::max:
+      case ReduceOp::min:
+      case ReduceOp::fmax:
+      case ReduceOp::fmin:
+      case ReduceOp::arg_max:
+      case ReduceOp::arg_min: {
+        if (is_floating(dtype)) return infinity(dtype, !highest);
+        if (dtype == boolean) return integer(highest, dtype);
+        const int bits = static_cast<int>(size_of(dtype)) * 8;
+        if (is_signed_integer(dtype))
+          return integer(highest ? (std::int64_t{1} << (bits - 2)) - 1 + (std::int64_t{1} << (bits - 2)) : -(std::int64_t{1} << (bits - 2)) * 2,
+                         dtype);
+        return integer(highest ? static_cast<std::int64_t>(~std::uint64_t{0} >> (64 - bits)) : 0, dtype);
+      }
+      default: return dtype == c64 ? Text{"c64{0.0f, 0.0f}"} : integer(0, dtype);
+    }
+  }
+
+  bool has_lanes(std::size_t) const { return c_.lanes_are_parallel(); }
+
+  void declare(std::size_t r) {
+    const Reduction& reduction = kernel_.reductions[r];
+    std::string start = identity(reduction).text;
+    if (is_arg(reduction)) start = "{" + start + ", 9223372036854775807ll}";
+    std::string declaration = accumulator_type(reduction) + " " + name(r);
+    if (has_lanes(r)) {
+      std::string list;
+      for (int k = 0; k < m_.width; ++k) list += (k == 0 ? "" : ", ") + start;
+      code_.line(declaration + "[" + std::to_string(m_.width) + "] = {" + list + "};");
+    } else {
+      code_.line(declaration + " = " + start + ";");
+    }
+  }
+
+  Text accumulator(std::size_t r) const { return {name(r) + (has_lanes(r) ? "[k]" : "")}; }
+
+  /// Two partial results as one.
+  Text together(const Reduction& r, const Text& x, const Text& y) const {
+    const DType dtype = accumulated(r);
+    static constexpr std::string_view operations[] = {"add", "mul", "max", "min", "fmax", "fmin", "bit_and", "bit_or"};
+    if (is_arg(r)) return call(reduce_rows[static_cast<int>(r.op)].function, x, y);
+    return operation(operations[static_cast<int>(r.op)], {x, y}, {dtype, dtype}, dtype);
+  }
+
+  void accumulate(std::size_t r) {
+    const Reduction& reduction = kernel_.reductions[r];
+    const Text value = c_.value(reduction.value), so_far = accumulator(r);
+    if (is_arg(reduction)) {
+      const Text element{accumulator_type(reduction) + "{" + value.text + ", " + c_.value(reduction.index).text + "}"};
+      code_.line(so_far.text + " = " + together(reduction, so_far, element).text + ";");
+      return;
+    }
+    const DType dtype = accumulated(reduction);
+    if (reduction.op == ReduceOp::sum && is_floating(dtype)) code_.line(so_far.text + " += " + value.text + ";");
+    else code_.line(so_far.text + " = " + together(reduction, so_far, cast(value, reduction.dtype, dtype)).text + ";");
+  }
+
+  void finish(std::size_t r) {
+    const Reduction& reduction = kernel_.reductions[r];
+    std::string_view functor = reduce_rows[static_cast<int>(reduction.op)].functor;
+    if (is_integer(reduction.dtype) || reduction.dtype == boolean) {
+      if (functor == "Maximum" || functor == "FMax") functor = reduction.dtype == boolean ? "Either" : "Larger";
+      if (functor == "Minimum" || functor == "FMin") functor = reduction.dtype == boolean ? "Both" : "Smaller";
+      if (functor == "Plus" && reduction.dtype == boolean) functor = "Either";
+      if (functor == "Times" && reduction.dtype == boolean) functor = "Both";
+    }
+    if (m_.team > 1) code_.line(name(r) + " = across<" + std::to_string(m_.team) + ">(" + name(r) + ", " + std::string(functor) + "());");
+    c_.set_result(static_cast<int>(r), {accumulator(r).text + (is_arg(reduction) ? ".index" : "")});
+  }
+
+  // Scans -------------------------------------------------------------------------------------------------------------
+
+  /// Element by element, by one thread.
+  void scan() {
+    std::vector<int> roots;
+    std::vector<std::size_t> stores(kernel_.stores.size());
+    for (std::size_t s = 0; s < stores.size(); ++s) stores[s] = s;
+    for (std::size_t r = 0; r < kernel_.reductions.size(); ++r) {
+      const Reduction& reduction = kernel_.reductions[r];
+      Text start = identity(reduction);
+      if (reduction.initial >= 0) c_.hold({reduction.initial}), start = c_.value(reduction.initial);
+      code_.line(accumulator_type(reduction) + " " + name(r) + " = " + start.text + ";");
+    }
+    c_.pass = c_.last_pass();
+    auto step = [&] {
+      for (std::size_t r = 0; r < kernel_.reductions.size(); ++r) {
+        const Reduction& reduction = kernel_.reductions[r];
+        const DType dtype = accumulated(reduction);
+        std::vector<int> needed{reduction.value};
+        if (reduction.index >= 0) needed.push_back(reduction.index);
+        const Text so_far = accumulator(r);
+        c_.compute(needed, [] {});
+        const Text value = cast(c_.value(reduction.value), reduction.dtype, dtype);
+        Text after = value;
+        if (reduction.op == ReduceOp::linear) {
+          const Text factor = cast(c_.value(reduction.index), kernel_.exprs[at(reduction.index)].dtype, dtype);
+          after = operation("add", {value, operation("mul", {factor, so_far}, {dtype, dtype}, dtype)}, {dtype, dtype}, dtype);
+        } else {
+          after = together(reduction, so_far, value);
+        }
+        if (kernel_.scan->exclusive) code_.line("const " + accumulator_type(reduction) + " before_" + std::to_string(r) + " = " + so_far.text + ";");
+        code_.line(so_far.text + " = " + after.text + ";");
+        c_.set_result(static_cast<int>(r), kernel_.scan->exclusive ? Text{"before_" + std::to_string(r)} : so_far);
+      }
+      c_.store(stores, {}, [] {});
+    };
+    if (kernel_.loops() == kernel_.first_sequential()) return step();
+    const int d = kernel_.loops() - 1;
+    const std::string i = index(d), n = c_.extent(d), type = index_type();
+    if (kernel_.scan->reverse) c_.scope("for (" + type + " " + i + " = " + n + " - 1; " + i + " >= 0; --" + i + ")", step);
+    else c_.scope("for (" + type + " " + i + " = 0; " + i + " < " + n + "; ++" + i + ")", step);
+  }
+
+  const Kernel& kernel_;
+  KernelCode c_;
+  Code& code_;
+  const Mapping& m_;
+};
+
+}  // namespace
+
+Generated generate(const Kernel& kernel, const DeviceProperties& device) { return KernelEmitter(kernel, device).run(); }
+
+}  // namespace weft::cuda

@@ -1,0 +1,198 @@
+#include "backend/cuda/emit_mapping.h"
+
+#include "stitch/keep.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace weft::cuda {
+namespace {
+
+using namespace kernel;
+
+std::size_t at(int i) { return static_cast<std::size_t>(i); }
+std::int64_t ceiling(std::int64_t x, std::int64_t y) { return (x + y - 1) / y; }
+
+/// Vectors that a thread of a team keeps at most, and bytes of registers for them.
+constexpr std::int64_t most_vectors = 8;
+constexpr int kept_bytes = 256;
+
+class Mapper {
+ public:
+  Mapper(const Kernel& kernel, const DeviceProperties& device)
+      : kernel_(kernel), device_(device), passes_(passes_of(kernel)), varies_(varying(kernel)) {}
+
+  Mapping run() {
+    result_.kept.assign(kernel_.exprs.size(), false);
+    const int first = kernel_.first_sequential();
+    const std::int64_t places = iterations(kernel_, 0, kernel_.parallel), steps = iterations(kernel_, first, kernel_.loops());
+    const bool along_row = kernel_.vector_loop >= 0 && kernel_.is_sequential(kernel_.vector_loop);
+    const bool has_steps = first < kernel_.loops() && !kernel_.scatters && !kernel_.scan;
+    if (kernel_.vector_loop >= 0 && !kernel_.scatters && !kernel_.scan) result_.width = width(places * std::max<std::int64_t>(steps, 1));
+    const std::int64_t enough = std::int64_t{device_.multiprocessors} * 1024;
+    std::int64_t team = 1;
+    if (has_steps && along_row) {
+      const std::int64_t vectors = ceiling(steps, result_.width);
+      team = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(std::clamp<std::int64_t>(ceiling(vectors, 4), 1, 1024))));
+      while (team < 1024 && team < vectors && places * team < enough) team *= 2;
+    } else if (has_steps && steps >= 64 && places / result_.width < enough / 4) {
+      result_.width = 1;
+      while (team < 256 && team * 8 < steps && places * team < enough) team *= 2;
+    }
+    result_.team = static_cast<int>(team);
+    if (result_.width > 1) result_.has_rest = extent(kernel_.vector_loop) % result_.width != 0;
+    if (team > 1) {
+      const std::int64_t vectors = ceiling(steps, team * result_.width);
+      if (vectors <= most_vectors) {
+        result_.vectors = static_cast<int>(std::max<std::int64_t>(vectors, 1));
+        keep();
+      }
+      result_.places = places;
+      result_.threads = static_cast<unsigned>(std::max<std::int64_t>(team, 256));
+      if (team > 32) result_.threads = static_cast<unsigned>(team);
+    } else {
+      result_.places = along_row || kernel_.vector_loop < 0 || result_.width == 1
+                           ? places
+                           : places / std::max<std::int64_t>(extent(kernel_.vector_loop), 1) * ceiling(extent(kernel_.vector_loop), result_.width);
+      if (result_.places < enough / 4) result_.threads = 128;
+    }
+    return std::move(result_);
+  }
+
+ private:
+  std::int64_t extent(int loop) const { return kernel_.extents[at(loop)]; }
+
+  /// The widest vectors, up to 16 bytes, in which everything that moves along the vector loop can be read and written.
+  int width(std::int64_t elements) const {
+    const int loop = kernel_.vector_loop;
+    std::size_t largest = 0;
+    std::int64_t aligned = 16;  // of which all distances between rows are multiples
+    bool possible = true;
+    auto restrict = [&](std::int64_t n) { aligned = std::min(aligned, n == 0 ? aligned : n & -n); };
+    auto visit = [&](const Access& access) {
+      if (!moves_along(kernel_, access, loop)) return;
+      possible = possible && is_contiguous(kernel_, access, loop);
+      largest = std::max(largest, size_of(access.dtype));
+      for (int d = 0; d < kernel_.loops(); ++d)
+        if (d != loop) restrict(access.address.coefficients[at(d)]);
+      restrict(access.address.constant);
+      for (const auto& t : access.terms) restrict(t.stride);
+    };
+    for (const auto& e : kernel_.exprs)
+      if (e.kind == ExprKind::load) visit(e.access);
+      else if (e.kind == ExprKind::inside && moves_along(kernel_, e.access, loop)) possible = false;
+    for (const auto& s : kernel_.stores) visit(s.access);
+    const bool in_rows = (kernel_.is_sequential(loop) ? kernel_.loops() - kernel_.first_sequential() : kernel_.parallel) > 1;
+    if (in_rows) restrict(extent(loop));
+    // Bounds of parts could cut a vector.
+    if (loop == kernel_.ended || (kernel_.tiling.total != 0 && loop == kernel_.tiling.cut)) possible = false;
+    if (!possible || largest == 0) return 1;
+    std::int64_t w = std::min<std::int64_t>(16 / static_cast<std::int64_t>(largest), aligned);
+    while (w > 1 && elements / w < std::int64_t{device_.multiprocessors} * 128) w /= 2;
+    return static_cast<int>(std::max<std::int64_t>(w, 1));
+  }
+
+  /// Chooses what stays in registers from pass to pass: what is read, and what is dear to compute again.
+  void keep() {
+    std::vector<bool> dear(kernel_.exprs.size());
+    for (std::size_t e = 0; e < dear.size(); ++e) {
+      const Expr& expr = kernel_.exprs[e];
+      dear[e] = varies_[e] && expr.kind == ExprKind::op &&
+                (is_dear(expr.op) || std::any_of(expr.operands.begin(), expr.operands.end(), [&](int o) { return dear[at(o)]; }));
+    }
+    std::vector<bool> kept(kernel_.exprs.size()), seen;
+    std::function<void(int, int)> visit = [&](int e, int pass) {
+      const Expr& expr = kernel_.exprs[at(e)];
+      if (!varies_[at(e)] || kept[at(e)] || seen[at(e)]) return;
+      seen[at(e)] = true;
+      if (passes_[at(e)] < pass && (expr.kind == ExprKind::load || dear[at(e)]) && is_computed_in(e, passes_[at(e)])) {
+        kept[at(e)] = true;
+        return;
+      }
+      for (int o : expr.operands) visit(o, pass);
+      for (const auto& t : expr.access.terms)
+        if (t.indirect >= 0) visit(t.indirect, pass);
+    };
+    const int last = passes_.empty() ? 0 : *std::max_element(passes_.begin(), passes_.end());
+    for (int p = 1; p <= last; ++p) {
+      seen.assign(kept.size(), false);
+      for (int root : roots(p)) visit(root, p);
+    }
+    std::size_t bytes = 0;
+    for (std::size_t e = 0; e < kept.size(); ++e)
+      if (kept[e]) bytes += std::max<std::size_t>(size_of(kernel_.exprs[e].dtype), 4) * at(result_.vectors * result_.width);
+    if (bytes <= kept_bytes / (result_.team > 512 ? 2 : 1)) result_.kept = std::move(kept);
+  }
+
+  std::vector<int> roots(int pass) const {
+    std::vector<int> list;
+    for (const auto& r : kernel_.reductions)
+      for (int e : {r.value, r.index})
+        if (e >= 0 && passes_[at(e)] == pass) list.push_back(e);
+    for (const auto& s : kernel_.stores)
+      if (is_inner(kernel_, s.access) && passes_[at(s.value)] == pass) list.push_back(s.value);
+    return list;
+  }
+
+  bool is_computed_in(int e, int pass) const {
+    std::vector<bool> computed(kernel_.exprs.size());
+    for (int r : roots(pass)) computed[at(r)] = true;
+    for (std::size_t i = computed.size(); i-- > at(e);) {
+      if (!computed[i]) continue;
+      for (int o : kernel_.exprs[i].operands) computed[at(o)] = true;
+      for (const auto& t : kernel_.exprs[i].access.terms)
+        if (t.indirect >= 0) computed[at(t.indirect)] = true;
+    }
+    return computed[at(e)];
+  }
+
+  const Kernel& kernel_;
+  const DeviceProperties& device_;
+  std::vector<int> passes_;
+  std::vector<bool> varies_;
+  Mapping result_;
+};
+
+}  // namespace
+
+std::int64_t iterations(const Kernel& kernel, int first, int last) {
+  std::int64_t n = 1;
+  for (int d = first; d < last; ++d) n *= kernel.extents[at(d)];
+  return n;
+}
+
+std::vector<bool> moving(const Kernel& kernel, int loop) {
+  std::vector<bool> moves(kernel.exprs.size());
+  if (loop < 0) return moves;
+  for (std::size_t i = 0; i < moves.size(); ++i) {
+    const Expr& e = kernel.exprs[i];
+    bool m = false;
+    if (e.kind == ExprKind::index) m = e.index.coefficients[at(loop)] != 0;
+    if (e.kind == ExprKind::load || e.kind == ExprKind::inside) {
+      m = e.access.address.coefficients[at(loop)] != 0;
+      for (const auto& t : e.access.terms) m = m || (t.indirect >= 0 ? moves[at(t.indirect)] : t.position.coefficients[at(loop)] != 0);
+    }
+    // Of a reduction over the sequential loops, for a place of the others.
+    if (e.kind == ExprKind::reduced) m = !kernel.is_sequential(loop);
+    for (int o : e.operands) m = m || moves[at(o)];
+    moves[i] = m;
+  }
+  return moves;
+}
+
+bool moves_along(const Kernel& kernel, const Access& access, int loop) {
+  const auto moves = moving(kernel, loop);
+  return access.address.coefficients[at(loop)] != 0 || std::any_of(access.terms.begin(), access.terms.end(), [&](const Term& t) {
+           return t.indirect >= 0 ? moves[at(t.indirect)] : t.position.coefficients[at(loop)] != 0;
+         });
+}
+
+bool is_contiguous(const Kernel& kernel, const Access& access, int loop) {
+  Access rest = access;
+  rest.address.coefficients[at(loop)] = 0;
+  return access.address.coefficients[at(loop)] == 1 && !moves_along(kernel, rest, loop);
+}
+
+Mapping map_threads(const Kernel& kernel, const DeviceProperties& device) { return Mapper(kernel, device).run(); }
+
+}  // namespace weft::cuda

@@ -1,0 +1,34 @@
+// Which threads compute what of a kernel.
+#pragma once
+
+#include "backend/cuda/emit.h"
+#include "stitch/kernel.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace weft::cuda {
+
+struct Mapping {
+  int team = 1;             ///< threads that share a place of the parallel loops, each with iterations of its own of the sequential ones
+  int width = 1;            ///< neighbouring iterations of the vector loop that a thread takes at once
+  bool has_rest = false;    ///< the vector loop's extent isn't a multiple of the width
+  int vectors = 0;          ///< unless 0, how often a thread of a team does so: known, so that rows can stay in registers
+  std::vector<bool> kept;   ///< by expression: stays in registers after the first pass that computes it
+  unsigned threads = 256;   ///< of a block
+  std::int64_t places = 1;  ///< of the parallel loops, `width` counted as one
+};
+
+Mapping map_threads(const kernel::Kernel& kernel, const DeviceProperties& device);
+
+/// Expressions whose value can differ along a loop.
+std::vector<bool> moving(const kernel::Kernel& kernel, int loop);
+
+/// Whether the access is to neighbours along the loop, with nothing that depends on it.
+bool is_contiguous(const kernel::Kernel& kernel, const kernel::Access& access, int loop);
+bool moves_along(const kernel::Kernel& kernel, const kernel::Access& access, int loop);
+
+/// Iterations of all loops from `first` to before `last`.
+std::int64_t iterations(const kernel::Kernel& kernel, int first, int last);
+
+}  // namespace weft::cuda

@@ -560,8 +560,9 @@ TEST(Switches, OfUnknownNamesAreRefused) {
   Graph g;
   const Tensor x = g.placeholder({3});
   const auto run = [&] { g.run({{x, NDArray(f32, {3})}}, {x + 1}, {}, {.without = {"times two"}}); };
-  expect_error<RunError>(run,
-                         "there is no rule \"times two\" to do without; the rules are channels last, fold constants, fold transposes, merge identical, plus zero, ");
+  expect_error<RunError>(
+      run,
+      "there is no rule \"times two\" to do without; the rules are channels last, fold constants, fold transposes, merge identical, plus zero, ");
 }
 
 TEST(Switches, MakeAnExecutableOfItsOwn) {

@@ -85,5 +85,21 @@ TEST(Layout, NoTransposeIsLeftBetweenConvolutions) {
     for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_TRUE(agree(expected[i], got[i], {.ulp = 16, .scale = 300})) << "target " << i;
 }
 
+/// Sizes that blocks fit, and that they don't.
+TEST(Layout, LargeTransposesAreRight) {
+  if (!has_backend(Backend::cpu)) GTEST_SKIP() << "the cpu backend is not part of this build";
+  for (const Shape& shape : {Shape{64, 128}, Shape{67, 131}, Shape{3, 40, 50}, Shape{16, 300}, Shape{2, 33, 5, 64}})
+    for (const DType dtype : {f32, f64, f16, bf16, i8, u16, i32, i64, boolean, c64}) {
+      Graph g;
+      const Tensor x = g.placeholder(shape, dtype), y = transpose(x, 0, -1), z = g.placeholder(y.shape(), dtype);
+      const NDArray a = sample(whole(0, dtype == boolean ? 1 : 100), dtype, shape, 1), b = sample(whole(0, 1), dtype, y.shape(), 2);
+      const std::vector<FeedType> feeds{{x, a.type()}, {z, b.type()}};
+      const std::vector<Tensor> targets{y, select(equal(y, z), z, y)};
+      const auto expected = g.compile(feeds, targets, {}, {.backend = Backend::reference}).run({a, b});
+      const auto got = g.compile(feeds, targets, {}, {.backend = Backend::cpu}).run({a, b});
+      for (std::size_t i = 0; i < targets.size(); ++i) EXPECT_TRUE(agree(expected[i], got[i])) << shape.str() << " " << name_of(dtype);
+    }
+}
+
 }  // namespace
 }  // namespace weft

@@ -27,6 +27,8 @@ struct RuleCase {
   std::vector<DType> dtypes;
 };
 
+void PrintTo(const RuleCase& c, std::ostream* out) { *out << c.rule; }
+
 /// Shapes for one operand and for two.
 const std::vector<Shapes> one{{{7, 13}}, {{}}, {{0}}, {{1}}, {{31}}, {{3, 1, 5}}};
 const std::vector<Shapes> two{{{7, 13}, {7, 13}}, {{}, {}}, {{5, 1}, {3}}, {{2, 0}, {1, 1}}};

@@ -117,7 +117,7 @@ class Abstraction {
 
   Structure run() {
     auto& s = structure_;
-    text(kernel_.parallel), text(kernel_.rows), text(kernel_.vector_loop), text(kernel_.scatters);
+    text(kernel_.parallel), text(kernel_.rows), text(kernel_.vector_loop), text(kernel_.blocked), text(kernel_.scatters);
     text(kernel_.scan ? 1 + 2 * kernel_.scan->exclusive + 4 * kernel_.scan->reverse : 0);
     for (auto e : kernel_.extents) s.extents.push_back(runtime(e));
     text(kernel_.ended);

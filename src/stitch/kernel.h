@@ -147,6 +147,9 @@ struct Kernel {
   std::vector<BufferUse> buffers;
   /// The loop whose index runs over vector lanes; -1 for none.
   int vector_loop = -1;
+  /// The vector loop and the one before it are walked in square blocks: loads that go along the latter are of whole vectors of it,
+  /// which change places with their elements.
+  bool blocked = false;
   Tiling tiling;
 
   int loops() const { return static_cast<int>(extents.size()); }

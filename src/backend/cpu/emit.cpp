@@ -4,6 +4,7 @@
 #include "backend/cpu/emit_reduction.h"
 #include "backend/cpu/emit_scan.h"
 #include "backend/cpu/emit_tiles.h"
+#include "backend/cpu/walk.h"
 #include "stitch/keep.h"
 
 #include <weft/error.h>
@@ -120,14 +121,15 @@ class KernelEmitter {
 
   void tiles() {
     V begin = function_->getArg(3), end = function_->getArg(4), chunk = function_->getArg(5);
-    const int outer = vector_is_parallel() ? kernel_.parallel - 1 : kernel_.parallel;
+    const int outer = kernel_.parallel - (vector_is_parallel() ? 1 : 0) - (kernel_.blocked ? 1 : 0);
     V chunks = nullptr;
     if (vector_is_parallel()) chunks = b.CreateUDiv(b.CreateAdd(extents_[at(kernel_.vector_loop)], b.CreateSub(chunk, i64_of(1))), chunk);
     loop(begin, end, i64_of(1), [&](V tile) {
       V row = tile, first = nullptr, last = nullptr;
       if (chunks) {
         row = b.CreateUDiv(tile, chunks);
-        first = b.CreateMul(b.CreateSub(tile, b.CreateMul(row, chunks)), chunk);
+        V piece = b.CreateSub(tile, b.CreateMul(row, chunks));
+        first = b.CreateMul(piece, chunk);
         last = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b.CreateAdd(first, chunk), extents_[at(kernel_.vector_loop)]);
       }
       for (int d = outer - 1; d >= 0; --d) {
@@ -140,6 +142,7 @@ class KernelEmitter {
         row = quotient;
       }
       if (kernel_.scan) return scan(first, last);
+      if (kernel_.blocked) return blocks(first, last);
       if (!chunks) return cell(1, nullptr);
       V full = b.CreateSub(last, b.CreateURem(b.CreateSub(last, first), i64_of(lanes_)));
       std::vector<std::size_t> outward;
@@ -158,6 +161,70 @@ class KernelEmitter {
         cell(lanes_, b.CreateICmpSLT(lane_numbers(lanes_), ops_.splat(b.CreateSub(last, full), lanes_)));
       });
     });
+  }
+
+  /// The places first to last of the vector loop, for the whole loop before it.
+  void blocks(V first, V last) {
+    V extent = extents_[at(kernel_.vector_loop - 1)], step = i64_of(lanes_), zero = i64_of(0);
+    V full = b.CreateSub(last, b.CreateURem(b.CreateSub(last, first), step)), stop = b.CreateSub(extent, b.CreateURem(extent, step));
+    auto cells = [&](V from, V to, V mask) {
+      loop(from, to, i64_of(1), [&](V i) {
+        index_[at(kernel_.vector_loop - 1)] = i;
+        cell(lanes_, mask);
+      });
+    };
+    loop(zero, stop, step, [&](V i) { loop(first, full, step, [&](V j) { block(i, j); }); });
+    loop(first, full, step, [&](V j) {
+      index_[at(kernel_.vector_loop)] = j;
+      cells(stop, extent, nullptr);
+    });
+    only_if(b.CreateICmpSLT(full, last), [&] {
+      index_[at(kernel_.vector_loop)] = full;
+      cells(zero, extent, b.CreateICmpSLT(lane_numbers(lanes_), ops_.splat(b.CreateSub(last, full), lanes_)));
+    });
+  }
+
+  void block(V from, V first) {
+    V &across = index_[at(kernel_.vector_loop - 1)], &along = index_[at(kernel_.vector_loop)];
+    across = from;
+    std::map<int, std::vector<V>> turned;
+    for (std::size_t id = 0; id < kernel_.exprs.size(); ++id) {
+      if (!is_turned(kernel_, kernel_.exprs[id])) continue;
+      const Access& access = kernel_.exprs[id].access;
+      auto* element = storage_type(b, access.dtype);
+      auto& rows = turned[static_cast<int>(id)];
+      for (int lane = 0; lane < lanes_; ++lane) {
+        along = b.CreateAdd(first, i64_of(lane));
+        V place = address(buffers_[at(access.buffer)], element, affine(structure_.exprs[id].address).base);
+        rows.push_back(
+            b.CreateAlignedLoad(llvm::FixedVectorType::get(element, static_cast<unsigned>(lanes_)), place, llvm::Align(size_of(access.dtype))));
+      }
+      transpose(rows);
+    }
+    along = first;
+    std::vector<std::size_t> all(kernel_.stores.size());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    for (int i = 0; i < lanes_; ++i) {
+      across = b.CreateAdd(from, i64_of(i));
+      Context context{lanes_, nullptr, {}};
+      for (const auto& [id, rows] : turned) context.computed[id] = {to_computed(rows[at(i)], kernel_.exprs[at(id)].access.dtype)};
+      stores(all, context);
+    }
+  }
+
+  /// As many vectors as one has elements: pairs of ever larger blocks off the diagonal change places.
+  void transpose(std::vector<V>& rows) {
+    const int n = lanes_;
+    for (int size = 1; size < n; size *= 2) {
+      std::vector<int> low, high;
+      for (int c = 0; c < n; ++c) low.push_back(c & size ? n + c - size : c), high.push_back(c & size ? n + c : c + size);
+      for (int r = 0; r < n; ++r) {
+        if (r & size) continue;
+        V x = rows[at(r)], y = rows[at(r + size)];
+        rows[at(r)] = b.CreateShuffleVector(x, y, low);
+        rows[at(r + size)] = b.CreateShuffleVector(x, y, high);
+      }
+    }
   }
 
   /// Whether the store is of whole vectors that could be written past the caches.

@@ -9,6 +9,8 @@ namespace {
 
 /// Expressions evaluated below which a parallel region costs more than it gives.
 constexpr std::int64_t parallel_from = 1 << 16;
+/// Vectors of a blocked kernel that lie side by side in a tile.
+constexpr std::int64_t block_vectors = 4;
 /// Tiles that a kernel is cut into, so that threads can share them evenly.
 constexpr std::int64_t wanted_tiles = 64;
 
@@ -38,12 +40,13 @@ KernelCall make_kernel_call(const kernel::Kernel& k, KernelCode code) {
     call.tiles = parallel;
   } else {
     const std::int64_t extent = k.extents[static_cast<std::size_t>(k.vector_loop)];
-    const std::int64_t rows = extent == 0 ? 0 : parallel / extent;
+    const std::int64_t rows = extent == 0 ? 0 : parallel / extent / (k.blocked ? k.extents[static_cast<std::size_t>(k.vector_loop) - 1] : 1);
     // Scans go through memory in chunks: long ones.
     const std::int64_t pieces = std::max<std::int64_t>(1, (k.scan ? wanted_tiles / 8 : wanted_tiles) / std::max<std::int64_t>(rows, 1));
     const std::int64_t lanes = call.code.lanes;
     call.chunk = std::max(((extent + pieces - 1) / pieces + lanes - 1) / lanes * lanes, lanes);
-    if (k.scan) call.chunk = std::min<std::int64_t>(call.chunk, scan_block);
+    if (k.blocked) call.chunk = block_vectors * lanes;
+    else if (k.scan) call.chunk = std::min<std::int64_t>(call.chunk, scan_block);
     else if (sequential == 1) call.chunk = std::max(call.chunk, 16 * lanes);
     call.tiles = rows * ((extent + call.chunk - 1) / call.chunk);
   }

@@ -3,6 +3,7 @@
 #include "backend/cpu/library_call.h"
 #include "backend/cpu/parted.h"
 #include "backend/cpu/stream.h"
+#include "backend/cpu/walk.h"
 #include "compile/backend.h"
 #include "plan/placement.h"
 #include "runtime/memory.h"
@@ -86,6 +87,7 @@ class CpuProgram : public CompiledProgram {
       attach_epilogues(program_, schedule_,
                        [&](ir::NodeId id, kernel::Kernel& k) { return Epilogue::fit(k, library[id].call->parts(), columns_of(id)); });
     if (options.stitch) choose_streams(program_, schedule_);
+    choose_walks(schedule_);
     std::vector<StepMemory> memory(schedule_.steps.size());
     for (std::size_t s = 0; s < memory.size(); ++s)
       if (const auto* step = std::get_if<Schedule::LibraryStep>(&schedule_.steps[s])) {

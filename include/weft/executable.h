@@ -113,6 +113,7 @@ class Executable {
   std::vector<double> run_timed(std::span<const TensorData> feeds) const;
 
   explicit operator bool() const { return state_ != nullptr; }
+  ExecutableState* state() const { return state_.get(); }
 
  private:
   std::shared_ptr<ExecutableState> state_;

@@ -22,6 +22,7 @@
 #include <weft/normalization.h>
 #include <weft/optimizer.h>
 #include <weft/pooling.h>
+#include <weft/queue.h>
 #include <weft/random.h>
 #include <weft/reduction.h>
 #include <weft/shape.h>

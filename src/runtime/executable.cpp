@@ -22,7 +22,7 @@ void check_feeds(const ExecutableState& state, std::span<const TensorData> feeds
                      feeds[i].type().str());
 }
 
-void check_results(const ExecutableState& state, std::span<TensorData> results) {
+void check_results(const ExecutableState& state, std::span<const TensorData> results) {
   if (results.size() != state.targets.size())
     throw RunError("run: the executable has " + std::to_string(state.targets.size()) + " targets, got storage for " + std::to_string(results.size()));
   for (std::size_t i = 0; i < results.size(); ++i)
@@ -45,6 +45,11 @@ const CompileStatistics& Executable::statistics() const { return state_->compile
 std::string Executable::dump() const { return state_->compiled.dump(); }
 void Executable::write_dump(const std::string& directory) const { state_->compiled.write_dump(directory); }
 Explanation Executable::explain() const { return state_->compiled.code->explain(); }
+
+void check_run(const Executable& executable, std::span<const TensorData> feeds, std::span<const TensorData> results) {
+  check_feeds(*executable.state(), feeds);
+  check_results(*executable.state(), results);
+}
 
 std::vector<NDArray> Executable::run(std::span<const TensorData> feeds) const {
   std::vector<TensorData> storage;

@@ -77,7 +77,8 @@ Executable make_executable(GraphState& graph, std::span<const FeedType> feeds, s
   return Executable(std::move(state));
 }
 
-/// The cached executable for these feeds, or a new one; feeds then are in its order.
+}  // namespace
+
 Executable cached_executable(GraphState& graph, const Feeds& feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
                              const RunOptions& options, std::vector<TensorData>& ordered) {
   std::vector<FeedType> types;
@@ -121,8 +122,6 @@ Executable cached_executable(GraphState& graph, const Feeds& feeds, std::span<co
   for (const auto& f : executable.feeds()) ordered.push_back(feeds.at(f.placeholder));
   return executable;
 }
-
-}  // namespace
 
 RunResult Graph::run(const Feeds& feeds, std::span<const Tensor> targets, std::span<const Operation> operations, const RunOptions& options) {
   std::vector<TensorData> ordered;

@@ -73,6 +73,13 @@ struct ExecutableState {
   std::size_t contexts_made = 0;
 };
 
+/// The cached executable for these feeds, or a new one; feeds then are in its order.
+Executable cached_executable(GraphState& graph, const Feeds& feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
+                             const RunOptions& options, std::vector<TensorData>& ordered);
+
+/// Throws RunError unless feeds and results are what the executable was compiled for.
+void check_run(const Executable& executable, std::span<const TensorData> feeds, std::span<const TensorData> results);
+
 /// Runs with feeds in the order of state.feeds and writes the targets to `results`.
 /// `step_seconds` as in RunArrays.
 void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results,

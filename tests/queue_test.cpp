@@ -1,0 +1,224 @@
+#include <weft/weft.h>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <mutex>
+#include <semaphore>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "evaluated.h"
+
+namespace weft {
+namespace {
+
+using namespace std::chrono_literals;
+using Status = CommandBuffer::Status;
+
+/// A line fitted to points by gradient descent: a variable that every run changes.
+struct Fit {
+  Graph g;
+  Tensor x = g.placeholder({16}, f32, "x"), y = g.placeholder({16}, f32, "y");
+  Tensor w = g.variable(init::constant({}, 0)), loss = mean(square(w * x - y));
+  std::vector<Operation> updates = sgd(g.variables(), g.gradients(loss, g.variables()), 0.05f);
+
+  Feeds feeds(int step) const {
+    NDArray a(f32, {16}), b(f32, {16});
+    for (int i = 0; i < 16; ++i) {
+      const auto v = static_cast<float>((7 * i + step) % 16) / 8 - 1;
+      a.elements<float>()[static_cast<std::size_t>(i)] = v, b.elements<float>()[static_cast<std::size_t>(i)] = 3 * v;
+    }
+    return {{x, a}, {y, b}};
+  }
+};
+
+TEST(Queues, TrainWithTwoStepsInFlight) {
+  constexpr int steps = 60;
+  Fit waiting;
+  std::vector<double> expected;
+  for (int i = 0; i < steps; ++i) expected.push_back(waiting.g.run(waiting.feeds(i), {waiting.loss}, waiting.updates)[0].item());
+
+  Fit fit;
+  Queue queue;
+  std::counting_semaphore<2> slots(2);
+  std::vector<double> losses;  // by the handlers, which come one after the other
+  for (int i = 0; i < steps; ++i) {
+    slots.acquire();
+    run_async(queue, fit.g, fit.feeds(i), {fit.loss}, fit.updates, {.completed = [&](const RunResult& r, std::exception_ptr error) {
+                EXPECT_FALSE(error);
+                losses.push_back(r[fit.loss].item());
+                slots.release();
+              }});
+  }
+  queue.wait();
+  EXPECT_EQ(losses, expected);
+  EXPECT_EQ(fit.g.value(fit.w).item(), waiting.g.value(waiting.w).item());
+  EXPECT_NEAR(fit.g.value(fit.w).item(), 3, 0.5);
+}
+
+TEST(Queues, DoWhatIsCommittedInOrderAndCallHandlersInOrder) {
+  Fit fit;
+  Queue queue;
+  std::vector<std::string> calls;
+  for (int i = 0; i < 4; ++i) {
+    CommandBuffer buffer(queue);
+    buffer.encode(fit.g, fit.feeds(i), std::vector{fit.loss}, fit.updates);
+    buffer.on_scheduled([&calls, i] { calls.push_back("scheduled " + std::to_string(i)); });
+    buffer.on_completed([&calls, i](const CommandBuffer& done) {
+      EXPECT_EQ(done.status(), Status::completed);
+      calls.push_back("completed " + std::to_string(i));
+    });
+    EXPECT_EQ(buffer.status(), Status::encoding);
+    buffer.commit();
+  }
+  queue.wait();
+  EXPECT_EQ(calls, (std::vector<std::string>{"scheduled 0", "completed 0", "scheduled 1", "completed 1", "scheduled 2", "completed 2", "scheduled 3",
+                                             "completed 3"}));
+}
+
+TEST(Queues, SeveralGraphsAreOneBuffer) {
+  Graph first, second;
+  const Tensor x = first.placeholder({4}, f32), y = x * 2.0f, u = second.placeholder({4}, f32), v = u + 1.0f;
+  Queue queue;
+  CommandBuffer buffer(queue);
+  const RunResult doubled = buffer.encode(first, {{x, NDArray::of<float>({4}, {1, 2, 3, 4})}}, std::vector{y});
+  const RunResult plus = buffer.encode(second, {{u, doubled[y]}}, std::vector{v});
+  buffer.commit();
+  buffer.wait();
+  EXPECT_EQ(plus[v].str(), "f32[4] [3, 5, 7, 9]");
+}
+
+TEST(Queues, WaitForEventsOfOthers) {
+  Graph g;
+  const Tensor x = g.placeholder({}, f32), y = x + 1.0f;
+  Event from_host, between;
+  NDArray shared(f32, {});
+  Queue a, b;
+  // What b reads is written by a, which the host holds up.
+  CommandBuffer reading(b);
+  reading.wait_for({between, 3});
+  const RunResult last = reading.encode(g, {{x, shared}}, std::vector{y});
+  reading.commit();
+  CommandBuffer writing(a);
+  writing.wait_for({from_host, 1});
+  const Executable e = g.compile({{x, {f32, {}}}}, {y});
+  writing.encode(e, std::vector<TensorData>{NDArray::scalar(4.0f)}, std::vector<TensorData>{shared});
+  writing.signal({between, 3});
+  writing.commit();
+  EXPECT_FALSE(between.wait_for(3, 20ms));
+  EXPECT_NE(reading.status(), Status::completed);
+  from_host.signal();
+  reading.wait();
+  EXPECT_EQ(last[0].item(), 6);
+  EXPECT_EQ(between.value(), 3u);
+  between.signal(2);
+  EXPECT_EQ(between.value(), 3u) << "events only grow";
+}
+
+TEST(Queues, GoOnAfterARunThatFails) {
+  Graph g;
+  const Tensor index = g.placeholder({1}, i32), w = g.variable(init::constant({4}, 1), "w"), row = gather(w, index);
+  const Operation update = g.assign(w, w + sum(row));
+  Queue queue;
+  Event after;
+  CommandBuffer failing(queue);
+  failing.encode(g, {{index, NDArray::of<std::int32_t>({1}, {9})}}, std::vector{row}, std::vector{update});
+  const RunResult left_out = failing.encode(g, {{index, NDArray::of<std::int32_t>({1}, {0})}}, std::vector{row}, std::vector{update});
+  failing.signal({after, 1});
+  std::string message;
+  failing.on_completed([&](const CommandBuffer& done) {
+    EXPECT_EQ(done.status(), Status::failed);
+    try {
+      done.rethrow();
+    } catch (const RunError& e) { message = e.what(); }
+  });
+  failing.commit();
+  after.wait();
+  EXPECT_THROW(failing.wait(), RunError);
+  EXPECT_EQ(message, "gather: index 9 is out of range for axis 0 of size 4");
+  EXPECT_EQ(g.value(w).str(), "f32[4] [1, 1, 1, 1]");
+  const RunResult next =
+      run_async(queue, g, {{index, NDArray::of<std::int32_t>({1}, {2})}}, {row}, std::vector{update}, {.wait_until_completed = true});
+  EXPECT_EQ(next[0].item(), 1);
+  EXPECT_EQ(g.value(w).str(), "f32[4] [2, 2, 2, 2]");
+}
+
+TEST(Queues, HandlersMayCallAnything) {
+  Fit fit;
+  Queue queue;
+  Event done;
+  std::atomic<int> inner = 0;
+  run_async(queue, fit.g, fit.feeds(0), {fit.loss}, fit.updates, {.completed = [&](const RunResult&, std::exception_ptr) {
+              fit.g.run(fit.feeds(1), {fit.loss}, fit.updates);
+              for (int i = 0; i < 3; ++i)
+                run_async(queue, fit.g, fit.feeds(2), {fit.loss}, {}, {.completed = [&](const RunResult&, std::exception_ptr) { ++inner; }});
+              queue.wait();
+              run_async(queue, fit.g, fit.feeds(2), {fit.loss}, {}, {.wait_until_completed = true});
+              done.signal();
+            }});
+  done.wait();
+  queue.wait();
+  EXPECT_EQ(inner, 3);
+}
+
+TEST(Queues, PassOnWhatHandlersThrow) {
+  Fit fit;
+  Queue queue;
+  run_async(queue, fit.g, fit.feeds(0), {fit.loss}, {},
+            {.completed = [](const RunResult&, std::exception_ptr) { throw std::runtime_error("handler"); }});
+  EXPECT_THROW(queue.wait(), std::runtime_error);
+  queue.wait();
+}
+
+TEST(Queues, EndWhenTheirWorkIsDone) {
+  Fit fit;
+  std::atomic<int> handled = 0;
+  CommandBuffer last = [&] {
+    Queue queue;
+    for (int i = 0; i < 5; ++i)
+      run_async(queue, fit.g, fit.feeds(i), {fit.loss}, fit.updates, {.completed = [&](const RunResult&, std::exception_ptr) { ++handled; }});
+    CommandBuffer buffer(queue);
+    buffer.encode(fit.g, fit.feeds(0), std::vector{fit.loss});
+    buffer.commit();
+    return buffer;
+  }();
+  EXPECT_EQ(handled, 5);
+  last.wait();
+  EXPECT_EQ(last.status(), Status::completed);
+}
+
+TEST(Queues, RefuseWhatDoesNotFit) {
+  Graph g;
+  const Tensor x = g.placeholder({4}, f32, "x"), y = x * 2.0f;
+  const Executable e = g.compile({{x, {f32, {4}}}}, {y});
+  Queue queue;
+  CommandBuffer buffer(queue);
+  expect_error<RunError>([&] { buffer.encode(e, std::vector<TensorData>{NDArray(f32, {5})}); }, "was compiled for f32[4], is fed with f32[5]");
+  expect_error<RunError>([&] { buffer.encode(e, std::vector<TensorData>{}); }, "the executable takes 1 feeds, got 0");
+  expect_error<RunError>([&] { buffer.wait(); }, "the command buffer is not committed");
+  buffer.commit();
+  expect_error<RunError>([&] { buffer.commit(); }, "the command buffer is committed: it takes no more");
+  expect_error<RunError>([&] { buffer.signal({Event(), 1}); }, "the command buffer is committed");
+  buffer.wait();
+}
+
+TEST(Queues, RunBesideEachOther) {
+  Fit fit;
+  const Executable e = fit.g.compile(std::vector<FeedType>{{fit.x, {f32, {16}}}, {fit.y, {f32, {16}}}}, std::vector{fit.loss}, {});
+  Queue queues[3];
+  const Feeds feeds = fit.feeds(0);
+  std::vector<TensorData> ordered;
+  for (const auto& f : e.feeds()) ordered.push_back(feeds.at(f.placeholder));
+  const double expected = e.run(ordered)[0].item();
+  std::atomic<int> right = 0;
+  for (int i = 0; i < 30; ++i)
+    run_async(queues[i % 3], e, ordered, {.completed = [&](const RunResult& r, std::exception_ptr) { right += r[0].item() == expected; }});
+  for (auto& q : queues) q.wait();
+  EXPECT_EQ(right, 30);
+}
+
+}  // namespace
+}  // namespace weft

@@ -101,5 +101,67 @@ TEST(Layout, LargeTransposesAreRight) {
     }
 }
 
+/// The library calls and kernels of the targets' run, and their agreement with the reference.
+CompileStatistics statistics_of_agreeing(Graph& g, const Feeds& feeds, const std::vector<Tensor>& targets) {
+  std::vector<FeedType> types;
+  for (const auto& [placeholder, value] : feeds) types.push_back({placeholder, value.type()});
+  const RunOptions cpu{.backend = Backend::cpu}, reference{.backend = Backend::reference};
+  const auto expected = g.run(feeds, targets, {}, reference), got = g.run(feeds, targets, {}, cpu);
+  for (std::size_t i = 0; i < targets.size(); ++i) EXPECT_TRUE(agree(expected[i], got[i], {.ulp = 8, .scale = 1000}));
+  return g.compile(types, targets, {}, cpu).statistics();
+}
+
+NDArray numbers(Shape shape) {
+  NDArray array(f32, std::move(shape));
+  float v = 0;
+  for (auto& e : array.elements<float>()) e = v = v > 1 ? v - 2 : v + 0.37f;
+  return array;
+}
+
+TEST(Layout, AWeightsGradientOverManyStepsIsOneProduct) {
+  if (!has_backend(Backend::cpu)) GTEST_SKIP() << "the cpu backend is not part of this build";
+  Graph g;
+  Feeds feeds;
+  Tensor sum;
+  for (int step = 0; step < 5; ++step) {
+    const Tensor x = g.placeholder({4, 60}), dy = g.placeholder({4, 70}), product = matmul(x, dy, {.transpose_a = true});
+    feeds.emplace(x, numbers({4, 60}));
+    feeds.emplace(dy, numbers({4, 70}));
+    sum = sum ? sum + product : product;
+  }
+  // The two concatenations are of five copies each.
+  const auto s = statistics_of_agreeing(g, feeds, {sum});
+  EXPECT_EQ(s.kernels + s.library_calls, 11);
+}
+
+TEST(Layout, ProductsThatAreUsedByThemselvesStayApart) {
+  if (!has_backend(Backend::cpu)) GTEST_SKIP() << "the cpu backend is not part of this build";
+  Graph g;
+  const Tensor a = g.placeholder({40, 3}), b = g.placeholder({3, 50}), c = g.placeholder({40, 2}), d = g.placeholder({2, 50});
+  const Tensor e = g.placeholder({40, 64}), f = g.placeholder({64, 50});
+  const Feeds feeds{{a, numbers({40, 3})}, {b, numbers({3, 50})},  {c, numbers({40, 2})},
+                    {d, numbers({2, 50})}, {e, numbers({40, 64})}, {f, numbers({64, 50})}};
+  const Tensor ab = matmul(a, b), cd = matmul(c, d), ef = matmul(e, f);
+  const auto passes = [&](const std::vector<Tensor>& targets) {
+    statistics_of_agreeing(g, feeds, targets);
+    std::vector<FeedType> types;
+    for (const auto& [placeholder, value] : feeds) types.push_back({placeholder, value.type()});
+    return g.compile(types, targets, {}, {.backend = Backend::cpu}).dump();
+  };
+  EXPECT_EQ(passes({ab + ef, cd + ef}).find("concat("), std::string::npos);
+  EXPECT_EQ(passes({ab + cd, ab + ef}).find("concat("), std::string::npos);
+  EXPECT_NE(passes({ab + (cd + ef)}).find("concat("), std::string::npos);
+}
+
+TEST(Layout, AMatrixThatManyProductsReadTransposedIsLaidOutOnce) {
+  if (!has_backend(Backend::cpu)) GTEST_SKIP() << "the cpu backend is not part of this build";
+  Graph g;
+  const Tensor w = g.placeholder({260, 1040}), x = g.placeholder({16, 1040}), y = g.placeholder({20, 1040});
+  const Feeds feeds{{w, numbers({260, 1040})}, {x, numbers({16, 1040})}, {y, numbers({20, 1040})}};
+  const auto product = [&](Tensor a) { return matmul(a, w, {.transpose_b = true}); };
+  EXPECT_EQ(statistics_of_agreeing(g, feeds, {product(x), product(y)}).kernels, 1);
+  EXPECT_EQ(statistics_of_agreeing(g, {{w, feeds.at(w)}, {x, feeds.at(x)}}, {product(x)}).kernels, 0);
+}
+
 }  // namespace
 }  // namespace weft

@@ -325,6 +325,13 @@ std::vector<RuleCase> movement_cases_of_rules() {
          return pad(pad(x[0], {1, 0}, {2, 1}, {.value = value}), {0, 3}, {1, 1}, {.value = value});
        },
        matrix, all},
+      {"sum of pads",
+       [](T x) {
+         return pad(x[0], {2, 1}, {3, 2}) + pad(x[1], {2, 5}, {3, 0});
+       },
+       {{{3, 4}, {3, 2}}, {{1, 4}, {1, 2}}},
+       numbers()},
+      {"sum of pads", [](T x) { return pad(x[0], {3}, {1}) + pad(x[1], {0}, {2}) + pad(x[0], {4}, {0}); }, {{{1}, {3}}}, numbers()},
       {"concat of concats",
        [](T x) {
          return concat({x[0], concat({x[1], x[0]}, 0), x[1]}, 0);
@@ -562,9 +569,9 @@ TEST(Switches, OfUnknownNamesAreRefused) {
   Graph g;
   const Tensor x = g.placeholder({3});
   const auto run = [&] { g.run({{x, NDArray(f32, {3})}}, {x + 1}, {}, {.without = {"times two"}}); };
-  expect_error<RunError>(
-      run,
-      "there is no rule \"times two\" to do without; the rules are channels last, fold constants, fold transposes, merge identical, plus zero, ");
+  expect_error<RunError>(run,
+                         "there is no rule \"times two\" to do without; the rules are channels last, fold constants, fold transposes, join products, "
+                         "lay out matrices, merge identical, plus zero, ");
 }
 
 TEST(Switches, MakeAnExecutableOfItsOwn) {

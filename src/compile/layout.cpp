@@ -3,6 +3,7 @@
 #include "graph/primitive.h"
 
 #include <algorithm>
+#include <map>
 
 namespace weft {
 namespace {
@@ -42,22 +43,52 @@ bool read_through(const ir::Graph& graph, ir::Node& product, std::size_t i) {
   return true;
 }
 
-std::vector<int> count_uses(const Program& program) {
-  std::vector<int> uses(program.graph.nodes.size());
-  const auto live = Rewriter::live(program);
-  for (ir::NodeId id = 0; id < program.graph.size(); ++id)
-    if (live[static_cast<std::size_t>(id)])
-      for (auto v : program.graph[id].operands) ++uses[static_cast<std::size_t>(v.node)];
-  for (auto v : program.targets) ++uses[static_cast<std::size_t>(v.node)];
-  for (const auto& u : program.updates) ++uses[static_cast<std::size_t>(u.value.node)];
-  return uses;
+/// Rows from which a library lays out what it multiplies them with, below which generated code reads it as it lies.
+constexpr std::int64_t fewest_rows = 9, most_rows = 127;
+/// Terms whose columns lie so far apart that reading them takes longer than multiplying.
+constexpr std::int64_t least_terms = 512, least_columns = 128;
+
+/// Whether the product reads a matrix across its rows, and each of these for few results.
+bool reads_across(const ir::Graph& graph, const ir::Node& node) {
+  if (node.op->name != "matmul" || !node.attributes.flag("transpose_b")) return false;
+  const Shape &b = graph.type(node.operands[1]).shape, &result = node.types[0].shape;
+  if (b.rank() != 2 || result.rank() != 2) return false;
+  return result[0] >= fewest_rows && result[0] <= most_rows && b[1] >= least_terms && b[0] >= least_columns;
 }
 
 }  // namespace
 
+Program lay_out_matrices(const Program& program, const RunOptions& options) {
+  Rewriter r(program);
+  std::map<ir::Value, int> readers;
+  std::map<ir::Value, ir::Value> laid_out;
+  if (options.backend == Backend::cpu)
+    for (const auto& node : program.graph.nodes)
+      if (reads_across(program.graph, node)) ++readers[node.operands[1]];
+  for (ir::NodeId id = 0; id < program.graph.size(); ++id) {
+    ir::Node node = r.mapped_node(id);
+    const ir::Value matrix = node.operands.size() < 2 ? ir::Value{} : program.graph[id].operands[1];
+    if (readers.contains(matrix) && readers[matrix] > 1 && reads_across(r.graph(), node)) {
+      auto& transposed = laid_out[matrix];
+      if (transposed.node < 0) {
+        ir::Node transpose = node;
+        transpose.op = &primitive("transpose");
+        transpose.operands = {node.operands[1]};
+        transpose.attributes = {{"permutation", std::vector<std::int64_t>{1, 0}}};
+        infer_types(r.graph(), transpose);
+        transposed = {r.graph().add(std::move(transpose)), 0};
+      }
+      node.operands[1] = transposed;
+      flip(node, 1);
+    }
+    r.add(id, std::move(node));
+  }
+  return r.finish();
+}
+
 Program fold_transposes(const Program& program, const RunOptions&) {
   Rewriter r(program);
-  const auto uses = count_uses(program);
+  const auto uses = Rewriter::uses(program);
   for (ir::NodeId id = 0; id < program.graph.size(); ++id) {
     ir::Node node = r.mapped_node(id);
     // (a b)' is b' a'.

@@ -29,7 +29,9 @@ constexpr Pass simplifications[] = {
     {"apply rules", apply_rules},
     {"fold constants", fold_constants},
     {"fold transposes", fold_transposes},
+    {"join products", join_products},
     {"merge identical", merge_identical},
+    {"lay out matrices", lay_out_matrices},
     {"drop unused", drop_unused},
 };
 
@@ -37,6 +39,8 @@ constexpr Switch optional[] = {
     {"channels last", "convolutions are computed with channels last; transposes move on to where they are needed"},
     {"fold constants", "operations on constants become constants"},
     {"fold transposes", "products read transposed and repeated matrices as they lie"},
+    {"join products", "a sum of products of few terms is one product of all their terms"},
+    {"lay out matrices", "a transposed matrix that several products of few rows read is laid out for them once"},
     {"merge identical", "identical operations become one"},
 };
 

@@ -48,6 +48,17 @@ std::vector<bool> Rewriter::live(const Program& program) {
   return live;
 }
 
+std::vector<int> Rewriter::uses(const Program& program) {
+  std::vector<int> uses(program.graph.nodes.size());
+  const auto live = Rewriter::live(program);
+  for (ir::NodeId id = 0; id < program.graph.size(); ++id)
+    if (live[static_cast<std::size_t>(id)])
+      for (auto v : program.graph[id].operands) ++uses[static_cast<std::size_t>(v.node)];
+  for (auto v : program.targets) ++uses[static_cast<std::size_t>(v.node)];
+  for (const auto& u : program.updates) ++uses[static_cast<std::size_t>(u.value.node)];
+  return uses;
+}
+
 Program Rewriter::finish() {
   for (auto f : from_.feeds)
     if (!map_[static_cast<std::size_t>(f.node)].empty()) to_.feeds.push_back({f.placeholder, mapped({f.node, 0}).node});

@@ -59,6 +59,8 @@ class Rewriter {
   ir::NodeId add(ir::NodeId old, ir::Node node);
   /// Nodes that targets and updates need.
   static std::vector<bool> live(const Program& program);
+  /// How often live nodes, targets and updates name each node.
+  static std::vector<int> uses(const Program& program);
   Program finish();
 
  private:
@@ -79,6 +81,11 @@ Program apply_rules(const Program& program, const RunOptions& options);
 Program channels_last(const Program& program, const RunOptions& options);
 /// Products read their operands from before transposes and repetitions of matrices, and give their result transposed.
 Program fold_transposes(const Program& program, const RunOptions& options);
+/// A matrix that several products of few rows read across its rows is transposed once for all of them. For processors: the memory
+/// that such a product walks through is far apart.
+Program lay_out_matrices(const Program& program, const RunOptions& options);
+/// Sums of products of few terms become one product of all their terms: the gradient of a weight that each step of a loop uses.
+Program join_products(const Program& program, const RunOptions& options);
 /// Identical operations become one.
 Program merge_identical(const Program& program, const RunOptions& options);
 /// Drops what nothing needs.

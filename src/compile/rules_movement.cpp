@@ -1,4 +1,4 @@
-// Rules of what moves elements about: exact for every type.
+// Rules of what moves elements about: exact for every type, but that zeros are not added to what padding doesn't reach.
 #include "compile/rules.h"
 
 #include "graph/primitive.h"
@@ -195,6 +195,30 @@ Replacement pad_of_pad(Match& m) {
   return m.add("pad", {inner.operands[0], m.operand(1)}, std::move(sum));
 }
 
+/// The sum of two pads with zeros whose operands lie side by side: what the gradients of slices add up to.
+Replacement sum_of_pads(Match& m) {
+  auto is_plain = [&](std::size_t i) {
+    return m.is(m.operand(i), "pad") && m.splat(m.producer(i).operands[1]) == 0.0 &&
+           std::ranges::all_of(m.producer(i).attributes.integers("interior"), [](auto n) { return n == 0; });
+  };
+  if (!is_plain(0) || !is_plain(1) || m.type(m.operand(0)) != m.type(m.operand(1))) return std::nullopt;
+  for (const std::size_t first : {0u, 1u}) {
+    const ir::Value x = m.producer(first).operands[0], y = m.producer(1 - first).operands[0], zero = m.producer(first).operands[1];
+    const auto &low = m.producer(first).attributes.integers("low"), &y_low = m.producer(1 - first).attributes.integers("low");
+    const auto axis = static_cast<std::size_t>(std::ranges::mismatch(low, y_low).in1 - low.begin());
+    if (axis == low.size() || y_low[axis] != low[axis] + m.type(x).shape[static_cast<int>(axis)]) continue;
+    auto beside = [&](std::size_t d) { return low[d] == y_low[d] && m.type(x).shape[static_cast<int>(d)] == m.type(y).shape[static_cast<int>(d)]; };
+    bool fits = true;
+    for (std::size_t d = 0; d < low.size(); ++d) fits = fits && (d == axis || beside(d));
+    if (!fits) continue;
+    Attributes around = m.producer(first).attributes;
+    around.set("high", m.producer(1 - first).attributes.integers("high"));
+    const ir::Value both = m.add("concat", {x, y}, {{"axis", static_cast<std::int64_t>(axis)}});
+    return m.add("pad", {both, zero}, std::move(around));
+  }
+  return std::nullopt;
+}
+
 /// Parts that are concatenations along the same axis give way to their own parts.
 Replacement concat_of_concats(Match& m) {
   std::vector<ir::Value> parts;
@@ -277,6 +301,7 @@ constexpr Rule table[] = {
     {"slice of a concat", "slice", "parts that the slice takes nothing of are left out", slice_of_concat},
     {"pad of nothing", "pad", "a pad of no width is nothing", pad_of_nothing},
     {"pad of a pad", "pad", "two pads with one value are one", pad_of_pad},
+    {"sum of pads", "add", "the sum of two pads with zeros whose operands lie side by side is a pad of their concatenation", sum_of_pads, 0, 1},
     {"concat of concats", "concat", "parts that are concatenations give way to their parts", concat_of_concats},
     {"concat of neighbours", "concat", "slices that continue each other are one slice", concat_of_neighbours},
     {"gather of a range", "gather", "a gather at constant places that are evenly spaced is a slice", gather_of_range},

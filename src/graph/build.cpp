@@ -284,6 +284,11 @@ ir::Value Expansion::constant(double value, DType dtype) {
   return add("constant", {}, {{"value", Literal::of(a)}});
 }
 
+ir::Value Expansion::zero(DType dtype) {
+  static constexpr std::array<std::byte, 8> zeros{};
+  return add("constant", {}, {{"value", Literal::filled({dtype, {}}, std::span(zeros).first(size_of(dtype)))}});
+}
+
 ir::Value Expansion::constant(std::span<const std::int64_t> values) {
   return add("constant", {}, {{"value", Literal::of(NDArray::of<std::int64_t>({static_cast<std::int64_t>(values.size())}, values))}});
 }

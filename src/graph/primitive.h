@@ -95,8 +95,10 @@ class Expansion {
   ir::Value operand(std::size_t i) const { return node.operands[i]; }
   TensorType type(ir::Value v) const { return graph_.type(v); }
   TensorType operand_type(std::size_t i) const { return graph_.type(node.operands[i]); }
-  /// A scalar constant of the given type.
+  /// A scalar constant of the given type. It may stand for a size, so rules don't look at its value.
   ir::Value constant(double value, DType dtype);
+  /// A scalar 0 that stands for no size.
+  ir::Value zero(DType dtype);
   /// A rank 1 constant of i64.
   ir::Value constant(std::span<const std::int64_t> values);
 

@@ -147,7 +147,7 @@ ir::Value expand_unslice_like(Expansion& e) {
   }
   ir::Value x = e.operand(0);
   if (reversed) x = e.add("slice", {x}, attributes_of(ascending));
-  return e.type(x).shape == like ? x : e.add("pad", {x, e.constant(0.0, e.type(x).dtype)}, {{"low", low}, {"high", high}, {"interior", interior}});
+  return e.type(x).shape == like ? x : e.add("pad", {x, e.zero(e.type(x).dtype)}, {{"low", low}, {"high", high}, {"interior", interior}});
 }
 
 // Pad -----------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 // A program on the CPU: generated kernels and library calls in order, over one arena.
+#include "backend/cpu/copy.h"
 #include "backend/cpu/launch.h"
 #include "backend/cpu/library_call.h"
 #include "backend/cpu/parted.h"
@@ -13,7 +14,6 @@
 #include <weft/error.h>
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <optional>
 #include <utility>
@@ -338,7 +338,7 @@ class CpuProgram : public CompiledProgram {
   }
 
   void copy(const std::vector<Copy>& copies, CpuContext& context, const RunArrays& arrays) const {
-    for (const auto& c : copies) std::memcpy(address(c.to, context, arrays), address(c.from, context, arrays), static_cast<std::size_t>(c.bytes));
+    for (const auto& c : copies) copy_bytes(address(c.to, context, arrays), address(c.from, context, arrays), static_cast<std::size_t>(c.bytes));
   }
 
   [[noreturn]] void fail(std::span<const kernel::Term* const> checks, const IndexFault& fault) const {

@@ -10,16 +10,6 @@ namespace {
 /// Smaller values of variables come and go with others.
 constexpr std::int64_t least_streamed = 1 << 20;
 
-/// As the kernel tells it: what the cores that share it have. The C library counts a whole socket's.
-std::int64_t last_cache_bytes() {
-  static const std::int64_t bytes = [] {
-    std::int64_t kilobytes = 0;
-    std::ifstream("/sys/devices/system/cpu/cpu0/cache/index3/size") >> kilobytes;
-    return (kilobytes > 0 ? kilobytes : std::int64_t{32} << 10) << 10;
-  }();
-  return bytes;
-}
-
 /// What the steps of a run move.
 struct Moved {
   std::vector<std::int64_t> until;  ///< bytes by the steps before it; one more for the whole run
@@ -38,6 +28,16 @@ struct Moved {
 };
 
 }  // namespace
+
+// As the kernel tells it: the C library counts a whole socket's.
+std::int64_t last_cache_bytes() {
+  static const std::int64_t bytes = [] {
+    std::int64_t kilobytes = 0;
+    std::ifstream("/sys/devices/system/cpu/cpu0/cache/index3/size") >> kilobytes;
+    return (kilobytes > 0 ? kilobytes : std::int64_t{32} << 10) << 10;
+  }();
+  return bytes;
+}
 
 void choose_streams(const Program& program, Schedule& schedule) {
   const Moved moved(program, schedule);

@@ -73,6 +73,25 @@ def fit(name, dtype, count, low, high, f, first, step, known, weight, says):
     sys.stdout.flush()
 
 
+def fit_around(name, count, pieces, step, f, says):
+    """Polynomials of d = x - n * step around each multiple of the step; around 0 of f(x) - x."""
+    step, table, worst = mpf(step), [], mpf(0)
+    for n in range(pieces):
+        low, high = (n - mpf(1) / 2) * step if n else mpf(0), (n + mpf(1) / 2) * step
+        points = 400
+        d = [(low + high) / 2 - (high - low) / 2 * cos(pi * (i + mpf(1) / 2) / points) - n * step for i in range(points)]
+        values = [f(n * step + di) for di in d]
+        target = values if n else [v - di for v, di in zip(values, d)]
+        basis = [[di**k for di in d] for k in range(0 if n else 1, count)]
+        exact, best = minimax(target, basis, values)
+        table.append(([] if n else [mpf(0)]) + [rounded(c, "float") for c in exact])
+        worst = max(worst, best)
+    rows = ",\n".join("    {" + ",\n     ".join(float.hex(float(piece[k])) for piece in table) + "}" for k in range(count))
+    print(f"/// {says}: q by power of d, then n. Error 2^{mp.nstr(log(worst, 2), 4)}.")
+    print(f"inline constexpr double {name}[{count}][{pieces}] = {{\n{rows}}};\n")
+    sys.stdout.flush()
+
+
 half_ln2, edge, eighth = log(2) / 2, sqrt(mpf(2)), pi / 4
 half_log_quotient = (edge - 1) / (edge + 1)
 
@@ -85,8 +104,8 @@ FITS = {
                      "log((1 + s) / (1 - s)) = 2 s + s^3 q(s^2), relative,"],
     "log_quotient_tail": [None, ("double", 8), 0, half_log_quotient, lambda s: log((1 + s) / (1 - s)), 5, 2, lambda s: 2 * s + 2 * s**3 / 3,
                           lambda s: s, "log((1 + s) / (1 - s)) = 2 s + s^3 (2/3 + s^2 q(s^2)), relative,"],
-    "erf": [("float", 7), ("double", 13), 0, 1, erf, 1, 2, lambda x: x, erf, "erf(x) = x + x q(x^2), relative,"],
-    "log2_erfc": [("float", 7), ("double", 19), 1, {"float": 4, "double": 6}, lambda x: log(erfc(x), 2), 0, 1, lambda x: mpf(0),
+    "erf": [None, ("double", 13), 0, 1, erf, 1, 2, lambda x: x, erf, "erf(x) = x + x q(x^2), relative,"],
+    "log2_erfc": [None, ("double", 19), 1, 6, lambda x: log(erfc(x), 2), 0, 1, lambda x: mpf(0),
                   lambda x: 1 / erfc(x), "log2(erfc(x)), relative to 1 / erfc(x),"],
     "sin": [("float", 3), ("double", 7), 0, eighth, sin, 3, 2, lambda r: r, sin, "sin(r) = r + r^3 q(r^2), relative,"],
     "cos": [("float", 3), ("double", 7), 0, eighth, cos, 4, 2, lambda r: 1 - r * r / 2, cos, "cos(r) = 1 - r^2 / 2 + r^4 q(r^2), relative,"],
@@ -109,6 +128,8 @@ if __name__ == "__main__":
         for wanted in types:
             if wanted:
                 dtype, count = wanted
-                until = high[dtype] if isinstance(high, dict) else high
-                fit(f"{name}_{'f32' if dtype == 'float' else 'f64'}", dtype, count, low, until, f, first, step, known, weight, says)
+                fit(f"{name}_{'f32' if dtype == 'float' else 'f64'}", dtype, count, low, high, f, first, step, known, weight, says)
+    if not sys.argv[1:]:
+        # The step is one whose multiples' erf are near numbers of f32.
+        fit_around("erf_f32", 6, 16, mpf(131) / 512, erf, "erf(x) = q(d) with d = x - n * 131/512; x + q(x) for n = 0")
     print("}  // namespace weft::cpu")

@@ -26,7 +26,7 @@ struct Format {
   double exp10_least, exp10_most;
   double sinh_most;
   double one_least;  ///< from here on erf is 1
-  std::span<const double> exp, erf, log2_erfc, sin, cos, tan, asin, atan;
+  std::span<const double> exp, sin, cos, tan, asin, atan;
 };
 const Format& format_of(Lanes x);
 

@@ -2,6 +2,8 @@
 #include "backend/cpu/math_coefficients.h"
 #include "backend/cpu/math_emitters.h"
 
+#include <algorithm>
+#include <array>
 #include <numbers>
 
 namespace weft::cpu::math {
@@ -183,11 +185,49 @@ Lanes sigmoid(Lanes x, const Target& target) {
 }
 
 /// x + x q(x^2) up to 1; from there 1 - 2^p(x).
-Lanes erf(Lanes x, const Target&) {
+/// The table's element of which the index gives the low bits.
+Lanes looked_up(Lanes index, std::span<const double, 16> table, const Target& target) {
+  auto& b = *index.b;
+  std::array<float, 16> numbers;
+  std::ranges::copy(table, numbers.begin());
+  auto part = [&](std::size_t first, std::size_t count) {
+    return llvm::ConstantDataVector::get(b.getContext(), llvm::ArrayRef(numbers.data() + first, count));
+  };
+  if (index.count() == 16 && target.vector_bits >= 512)
+    return index.with(b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_permvar_sf_512, {}, {part(0, 16), index.v}));
+  if (index.count() == 8 && target.vector_bits >= 256) {
+    auto half = [&](std::size_t first) { return index.with(b.CreateIntrinsic(llvm::Intrinsic::x86_avx2_permps, {}, {part(first, 8), index.v})); };
+    return select((index & 8) != 0, half(8), half(0));
+  }
+  auto* array = llvm::ConstantDataArray::get(b.getContext(), llvm::ArrayRef(numbers));
+  auto* memory = new llvm::GlobalVariable(*b.GetInsertBlock()->getModule(), array->getType(), true, llvm::GlobalValue::PrivateLinkage, array);
+  const Lanes low = index & 15;
+  auto element = [&](llvm::Value* i) { return b.CreateLoad(b.getFloatTy(), b.CreateInBoundsGEP(b.getFloatTy(), memory, i)); };
+  if (!index.type()->isVectorTy()) return index.with(element(low.v));
+  llvm::Value* all = llvm::PoisonValue::get(index.as(b.getFloatTy()));
+  for (unsigned i = 0; i < index.count(); ++i) all = b.CreateInsertElement(all, element(b.CreateExtractElement(low.v, i)), i);
+  return index.with(all);
+}
+
+/// A polynomial around the nearest multiple of a step. Few operations: GELU waits for them rather than for memory.
+Lanes erf_of_f32(Lanes x, const Target& target) {
+  constexpr double step = 131.0 / 512;
+  const Format& f = format_of(x);
+  Lanes a = at_most(abs(x), f.one_least);
+  Lanes shifted = mad(a, 1 / step, a.number(f.to_whole));
+  Lanes n = shifted - f.to_whole, d = mad(n, -step, a);
+  auto coefficient = [&](std::size_t k) { return looked_up(shifted.to_bits(), erf_f32[k], target); };
+  Lanes q = coefficient(5);
+  for (std::size_t k = 4; k > 0; --k) q = mad(q, d, coefficient(k));
+  return copysign(mad(q, d, select(n == 0, d, coefficient(0))), x);
+}
+
+Lanes erf(Lanes x, const Target& target) {
+  if (x.bits() == 32) return erf_of_f32(x, target);
   const Format& f = format_of(x);
   Lanes a = abs(x);
-  Lanes small = mad(x, polynomial(x * x, f.erf), x);
-  const Power p = split(polynomial(at_most(a, f.one_least), f.log2_erfc), base_2);
+  Lanes small = mad(x, polynomial(x * x, erf_f64), x);
+  const Power p = split(polynomial(at_most(a, f.one_least), log2_erfc_f64), base_2);
   Lanes complement = (exp_of_small(p.r).to_bits() + (p.whole << f.mantissa)).from_bits();
   return select(a >= 1, copysign(1 - complement, x), small);
 }

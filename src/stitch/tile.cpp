@@ -143,7 +143,7 @@ class Tiler {
     t.columns = static_cast<int>(std::min<std::int64_t>(t.rows == 1 ? 8 : t.rows == 8 ? 2 : 4, ceiling(extent(column_), lanes)));
     // Few rows: what the columns are of is best read in the order in which it lies.
     if (rows <= 2 && extent(column_) >= 2 * lanes && extent(kernel_.loops() - 1) * extent(column_) >= beyond_caches) {
-      t.depth = 8 / t.rows;
+      t.depth = 4;
       t.columns = 2;
     }
   }

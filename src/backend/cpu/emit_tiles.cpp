@@ -487,7 +487,8 @@ TileCount count_tiles(const Kernel& kernel, int lanes) {
   const std::int64_t columns = kernel.extents[at(kernel.parallel - 1)];
   const std::int64_t step = t.columns * (kernel.is_sequential(kernel.vector_loop) ? 1 : lanes);
   const std::int64_t widest = t.depth > 0 ? widest_chunk(t) : std::max(step, cached / iterations);
-  const std::int64_t pieces = std::max<std::int64_t>(1, wanted / std::max<std::int64_t>(others, 1));
+  // What lies in rows is best read in long ones.
+  const std::int64_t pieces = std::max<std::int64_t>(1, (t.depth > 0 ? wanted / 4 : wanted) / std::max<std::int64_t>(others, 1));
   auto in_steps = [&](std::int64_t n) { return std::max<std::int64_t>((n + step - 1) / step, 1) * step; };
   std::int64_t chunk = in_steps((columns + pieces - 1) / pieces);
   if (chunk > widest) chunk = std::max(widest / step, std::int64_t{1}) * step;

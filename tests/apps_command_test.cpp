@@ -83,7 +83,8 @@ TEST(WeftCommand, ListsWorkloadsAndRefusesOnesThatItDoesNotHave) {
   EXPECT_NE(weft(folder, "bench --list").out.find("softmax_f32_2048x2048\n"), std::string::npos);
   EXPECT_EQ(weft(folder, "bench --list --filter adam").out, "adam_10m_f32\n");
   expect_failure(weft(folder, "bench --filter gelu,nonsense"), 1, "no row's name begins with \"nonsense\"; there are digits_compile_cold, ");
-  expect_failure(weft(folder, "bench --device cuda"), 2, "cuda");
+  expect_failure(weft(folder, "bench --device tpu"), 2, "tpu");
+  if (const auto why = why_not(Backend::cuda); !why.empty()) expect_failure(weft(folder, "bench --device cuda --filter gelu"), 1, why);
 }
 
 TEST(WeftCommand, TrainsOnDrawnDigitsAndClassifiesAPicture) {

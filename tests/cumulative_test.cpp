@@ -1,4 +1,5 @@
 // Scans: what their options mean, how they treat NaN and ties, their derivatives, and how long ones are computed.
+#include "compile/backend.h"
 #include "evaluated.h"
 #include "operation.h"
 #include "team.h"
@@ -123,7 +124,7 @@ TEST_F(Cumulative, TheElementChosenAsExtremeGetsTheDerivative) {
 }
 
 TEST_F(Cumulative, AnElementwisePrologueIsComputedInTheScan) {
-  if (!has_cpu_backend()) GTEST_SKIP() << "the cpu backend is not part of this build";
+  if (!has_backend(Backend::cpu)) GTEST_SKIP() << "the cpu backend is not part of this build";
   const Tensor x = g.placeholder({dynamic, dynamic}, f32);
   for (const int axis : {0, 1}) {
     const auto kernels =
@@ -133,7 +134,7 @@ TEST_F(Cumulative, AnElementwisePrologueIsComputedInTheScan) {
 }
 
 TEST_F(Cumulative, GiveTheSameBitsForAnyNumberOfThreads) {
-  if (!has_cpu_backend()) GTEST_SKIP() << "the cpu backend is not part of this build";
+  if (!has_backend(Backend::cpu)) GTEST_SKIP() << "the cpu backend is not part of this build";
   for (const Shape& shape : {Shape{200'003}, Shape{100, 3001}}) {
     const NDArray data = sample(real(-1, 1), f32, shape, 5);
     Graph g;

@@ -31,9 +31,10 @@ std::vector<Way> ways_for(std::uint64_t seed) {
   std::mt19937_64 random(seed);
   std::vector<Way> list = usual_ways();
   list.push_back(ways()[seed % ways().size()]);
-  for (auto backend : {Backend::reference, Backend::cpu}) {
-    if (backend == Backend::cpu && !has_cpu_backend()) continue;
-    Way way{backend == Backend::cpu ? "cpu" : "reference", {.backend = backend}};
+  std::vector<NamedBackend> backends{{"reference", Backend::reference}};
+  backends.insert(backends.end(), compiling_backends().begin(), compiling_backends().end());
+  for (const auto& [name, backend] : backends) {
+    Way way{name, {.backend = backend}};
     const bool alone = random() % 2;
     for (const auto& s : all)
       if (!alone && random() % 4 == 0) way.options.without.emplace_back(s.name);

@@ -1,5 +1,7 @@
 #include "operation.h"
 
+#include "compile/backend.h"
+
 #include <weft/elementwise.h>
 #include <weft/error.h>
 #include <weft/reduction.h>
@@ -46,24 +48,23 @@ WeightedSum::WeightedSum(Graph& g, const Tensors& tensors, const Shapes& shapes,
   if (value) gradients = g.gradients(value, with_respect_to);
 }
 
-bool has_cpu_backend() {
-  static const bool has = [] {
-    Graph g;
-    try {
-      g.run({}, {g.constant(1.0)}, {}, {.backend = Backend::cpu});
-      return true;
-    } catch (const RunError&) { return false; }
+const std::vector<NamedBackend>& compiling_backends() {
+  static const auto list = [] {
+    std::vector<NamedBackend> usable;
+    for (const auto& b : {NamedBackend{"cpu", Backend::cpu}, NamedBackend{"cuda", Backend::cuda}})
+      if (has_backend(b.backend)) usable.push_back(b);
+    return usable;
   }();
-  return has;
+  return list;
 }
 
 const std::vector<Way>& ways() {
   static const auto list = [] {
     std::vector<Way> ways{{"reference, not simplified", {.backend = Backend::reference, .simplify = false}}};
-    if (has_cpu_backend()) {
-      ways.push_back({"cpu", {.backend = Backend::cpu}});
-      ways.push_back({"cpu, not stitched", {.backend = Backend::cpu, .stitch = false}});
-      ways.push_back({"cpu, not simplified", {.backend = Backend::cpu, .simplify = false}});
+    for (const auto& [name, backend] : compiling_backends()) {
+      ways.push_back({name, {.backend = backend}});
+      ways.push_back({name + ", not stitched", {.backend = backend, .stitch = false}});
+      ways.push_back({name + ", not simplified", {.backend = backend, .simplify = false}});
     }
     return ways;
   }();

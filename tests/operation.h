@@ -46,7 +46,13 @@ inline constexpr RunOptions reference_run{.backend = Backend::reference};
 const std::vector<Way>& ways();
 /// Those that differ in the generated code for a type or shape: one a backend.
 const std::vector<Way>& usual_ways();
-bool has_cpu_backend();
+
+/// Those that compile and can run here, with their names.
+struct NamedBackend {
+  std::string name;
+  Backend backend;
+};
+const std::vector<NamedBackend>& compiling_backends();
 
 /// The same elements, laid out with gaps, reversed and with the innermost dimension first.
 NDArray scattered(const NDArray& dense);

@@ -36,12 +36,14 @@ class RunResult {
   std::vector<NDArray> arrays_;
 };
 
-/// Where a graph runs. `automatic` takes the CPU backend if it was built, otherwise the reference evaluator; the
-/// environment variable WEFT_BACKEND (cpu or reference) decides for `automatic`.
-enum class Backend { automatic, reference, cpu };
+/// Where a graph runs. `automatic` takes a GPU if there is one that the CUDA backend can use, otherwise the CPU backend if it was built,
+/// otherwise the reference evaluator; the environment variable WEFT_BACKEND (cuda, cpu or reference) decides for `automatic`.
+enum class Backend { automatic, reference, cpu, cuda };
 
 struct RunOptions {
   Backend backend = Backend::automatic;
+  /// Which GPU, with the CUDA backend; -1: the one that the environment variable WEFT_DEVICE (cuda:1) names, otherwise the first.
+  int device = -1;
   /// Stitch chains of elementwise operations into one kernel. Off, every operation is a kernel of its own.
   bool stitch = true;
   /// Fold constants, merge identical operations and apply algebraic rules.

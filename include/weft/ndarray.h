@@ -1,6 +1,7 @@
 // Arrays in memory: what is fed to a graph, what comes back, and what variables hold.
 #pragma once
 
+#include <weft/device.h>
 #include <weft/error.h>
 #include <weft/shape.h>
 
@@ -17,14 +18,17 @@ namespace weft {
 /// Copies of an NDArray share its elements (as do views of it): writing through one is seen through the others.
 /// `copy()` makes elements of its own. Strides are counted in bytes; they may be zero (a repeated element) or negative
 /// (a reversed dimension). Memory that weft allocates is 64-byte aligned.
+///
+/// Elements lie in the memory of a device. Those on a GPU come to the host with `to`, and by themselves where they are copied,
+/// converted or printed; what reads them waits for the runs that write them.
 /// Members throw RunError for a shape, axis, range or element type that doesn't fit.
 class NDArray {
  public:
   /// A scalar f32 zero.
   NDArray();
   /// Dense, zero-filled. The type's shape must be static.
-  explicit NDArray(TensorType type);
-  NDArray(DType dtype, Shape shape) : NDArray(TensorType{dtype, shape}) {}
+  explicit NDArray(TensorType type, Device device = {});
+  NDArray(DType dtype, Shape shape, Device device = {}) : NDArray(TensorType{dtype, shape}, device) {}
 
   /// A dense array with the elements of `values`, in row-major order.
   template <Element T> static NDArray of(Shape shape, std::span<const T> values) {
@@ -37,8 +41,8 @@ class NDArray {
   }
   template <Element T> static NDArray scalar(T value) { return of<T>({}, {value}); }
   /// Refers to memory of the caller's (`strides` in bytes; dense when empty) and keeps `owner` alive as long as the
-  /// array or a view of it is.
-  static NDArray wrap(void* data, TensorType type, std::span<const std::int64_t> strides = {}, std::shared_ptr<void> owner = {});
+  /// array or a view of it is. `device` is the one in whose memory it lies.
+  static NDArray wrap(void* data, TensorType type, std::span<const std::int64_t> strides = {}, std::shared_ptr<void> owner = {}, Device device = {});
 
   const TensorType& type() const { return type_; }
   DType dtype() const { return type_.dtype; }
@@ -51,9 +55,15 @@ class NDArray {
   /// Elements lie in row-major order without gaps.
   bool is_dense() const;
 
+  /// Where the elements lie.
+  Device device() const { return device_; }
+  /// This array if it lies there, otherwise a dense copy that does.
+  NDArray to(Device device) const;
+
+  /// An address in the device's memory.
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }
-  /// The elements of a dense array; T must be its element type.
+  /// The elements of a dense array on the host; T must be its element type.
   template <Element T> std::span<T> elements() { return {static_cast<T*>(checked(dtype_of<T>)), static_cast<std::size_t>(element_count())}; }
   template <Element T> std::span<const T> elements() const {
     return {static_cast<const T*>(const_cast<NDArray*>(this)->checked(dtype_of<T>)), static_cast<std::size_t>(element_count())};
@@ -72,7 +82,7 @@ class NDArray {
   NDArray reshape(Shape shape) const;
   NDArray broadcast_to(Shape shape) const;
 
-  /// Dense, with elements of its own.
+  /// Dense, with elements of its own on the same device.
   NDArray copy() const;
   /// This array if dense, otherwise a dense copy.
   NDArray dense() const { return is_dense() ? *this : copy(); }
@@ -80,7 +90,7 @@ class NDArray {
   /// narrower ones by two's complement; to bool as "not zero"; from complex by the real part. Otherwise to the nearest
   /// value, ties to even.
   NDArray cast(DType dtype) const;
-  /// Copies elements of an array of the same type into this one. The two may share memory.
+  /// Copies elements of an array of the same type, on any device, into this one. The two may share memory.
   void assign(const NDArray& from);
 
   /// Reads all elements in row-major order, from memory laid out with the given strides in bytes (dense when empty). Dense
@@ -98,8 +108,11 @@ class NDArray {
 
  private:
   void* checked(DType dtype);
+  /// A view of host memory with the same elements and strides: this array's own, or a copy of what they reach over.
+  NDArray on_host() const;
 
   TensorType type_;
+  Device device_;
   std::array<std::int64_t, max_rank> strides_{};
   std::shared_ptr<void> owner_;
   std::byte* data_ = nullptr;

@@ -21,16 +21,17 @@ struct BenchOptions {
   bool list = false;
 };
 
-std::vector<Workload> chosen(const std::vector<std::string>& prefixes) {
+std::vector<Workload> chosen(const std::vector<std::string>& prefixes, bool with_large) {
   std::vector<Workload> all = workloads(), some;
   std::string names;
   for (const auto& w : all) names += (names.empty() ? "" : ", ") + w.name;
   for (const auto& p : prefixes)
     if (std::none_of(all.begin(), all.end(), [&](const Workload& w) { return w.name.starts_with(p); }))
       throw RunError("no row's name begins with \"" + p + "\"; there are " + names);
-  for (auto& w : all)
-    if (prefixes.empty() || std::any_of(prefixes.begin(), prefixes.end(), [&](const auto& p) { return w.name.starts_with(p); }))
-      some.push_back(std::move(w));
+  for (auto& w : all) {
+    const auto is_meant = [&](const std::string& p) { return w.is_large && !with_large ? w.name == p : w.name.starts_with(p); };
+    if (prefixes.empty() ? with_large || !w.is_large : std::ranges::any_of(prefixes, is_meant)) some.push_back(std::move(w));
+  }
   return some;
 }
 
@@ -43,12 +44,12 @@ std::string rate(const Measurement& m) {
 }
 
 void bench(const BenchOptions& options) {
-  const auto rows = chosen(options.prefixes);
+  const auto rows = chosen(options.prefixes, options.device == "cuda");
   if (options.list) {
     for (const auto& w : rows) std::printf("%s\n", w.name.c_str());
     return;
   }
-  Meter meter(Backend::cpu);
+  Meter meter(options.device == "cuda" ? Backend::cuda : Backend::cpu);
   auto records = nlohmann::ordered_json::array();
   std::printf("%-36s %12s %12s %6s %16s %8s\n", "", "us", "floor us", "floor", "rate", "first s");
   for (const auto& w : rows) {
@@ -78,7 +79,7 @@ void add_bench_command(CLI::App& weft) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("PREFIX");
-  bench_command->add_option("--device", o->device, "cpu")->check(quietly(CLI::IsMember({"cpu"})))->type_name("NAME");
+  bench_command->add_option("--device", o->device, "cpu or cuda")->check(quietly(CLI::IsMember({"cpu", "cuda"})))->type_name("NAME");
   bench_command->add_option("--json", o->json, "Write rows of name, device, us, first_s, floor_us, bytes and flops")->type_name("OUT.json");
   bench_command->add_flag("--list", o->list, "Print the rows' names only");
   bench_command->footer(

@@ -36,8 +36,8 @@ template <class Validator> CLI::Validator quietly(Validator validator) {
 }
 
 inline void add_backend_option(CLI::App& command, Backend& backend) {
-  const std::map<std::string, Backend> backends = {{"cpu", Backend::cpu}, {"reference", Backend::reference}};
-  command.add_option("--backend", backend, "cpu or reference; the fastest that was built if not given")
+  const std::map<std::string, Backend> backends = {{"cuda", Backend::cuda}, {"cpu", Backend::cpu}, {"reference", Backend::reference}};
+  command.add_option("--device,--backend", backend, "cuda, cpu or reference; the fastest that there is if not given")
       ->transform(quietly(CLI::Transformer(backends)))
       ->type_name("NAME");
 }

@@ -3,6 +3,7 @@
 
 #include "apps/explained.h"
 #include "compile/backend.h"
+#include "compile/pipeline.h"
 
 #include <weft/error.h>
 #include <weft/io.h>
@@ -17,6 +18,7 @@ namespace {
 struct ExplainOptions {
   std::string graph, html, dump;
   std::vector<std::string> feeds;
+  std::string device;
   bool measures = false;
 };
 
@@ -37,15 +39,15 @@ std::pair<std::string, Shape> shape_of(const std::string& feed) {
 }
 
 void explain(const ExplainOptions& o) {
-  if (!has_backend(Backend::cpu)) throw RunError("explain needs the cpu backend; configure with WEFT_CPU=ON");
   std::map<std::string, Shape> shapes;
   for (const auto& f : o.feeds) shapes.insert(shape_of(f));
   Setup setup;
-  RunOptions options{.backend = Backend::cpu};
+  RunOptions options{.backend = o.device == "cuda" ? Backend::cuda : o.device == "cpu" ? Backend::cpu : resolve(Backend::automatic)};
+  if (options.backend == Backend::reference) throw RunError("explain needs a backend that compiles: " + why_not(Backend::cpu));
   std::string title = prepare(o.graph, shapes, setup, options);
   const Executable executable = setup.compile(options);
   if (!o.dump.empty()) executable.write_dump(o.dump);
-  const Explained e = explained(std::move(title), setup, executable, o.measures);
+  const Explained e = explained(std::move(title), setup, executable, options.backend == Backend::cuda ? Device::cuda() : Device::cpu(), o.measures);
   std::fputs(text_of(e).c_str(), stdout);
   if (!o.html.empty()) io::save_file(o.html, page_of(e));
 }
@@ -59,6 +61,9 @@ void add_explain_command(CLI::App& weft) {
   command->add_option("--feed", o->feeds, "Shape of a placeholder, by its label or number: x=16x28x28x1")
       ->allow_extra_args(false)
       ->type_name("NAME=SHAPE");
+  command->add_option("--device", o->device, "cuda or cpu; the fastest that there is if not given")
+      ->check(quietly(CLI::IsMember({"cuda", "cpu"})))
+      ->type_name("NAME");
   command->add_flag("--measure", o->measures, "Run it, and print the median time of each step");
   command->add_option("--html", o->html, "Write a page that draws the graph")->type_name("OUT.html");
   command->add_option("--dump", o->dump, "Write the graph after each pass, kernels, LLVM IR and assembly")->type_name("FOLDER");

@@ -70,16 +70,20 @@ void prepare_file(const std::string& path, std::map<std::string, Shape> shapes, 
   if (setup.targets.empty() && setup.operations.empty()) throw RunError(path + " computes nothing");
 }
 
-void measure(const Setup& setup, const Executable& executable, Explained& e) {
-  const auto feeds = setup.feeds(executable);
-  std::vector<TensorData> results;
-  for (const auto& type : executable.output_types()) results.emplace_back(NDArray(type));
+void measure(const Setup& setup, const Executable& executable, Device device, Explained& e) {
+  std::vector<TensorData> feeds, results;
+  for (const auto& feed : setup.feeds(executable)) feeds.emplace_back(feed.array().to(device));
+  for (const auto& type : executable.output_types()) results.emplace_back(NDArray(type, device));
   for (int i = 0; i < warm_ups; ++i) executable.run(feeds, results);
   std::vector<double> whole;
   std::vector<std::vector<double>> steps(e.explanation.steps.size());
   double spent = 0;
   for (int i = 0; i < timed_runs && spent < longest; ++i) {
-    spent += 2 * whole.emplace_back(seconds_of([&] { executable.run(feeds, results); }));
+    const auto run = [&] {
+      executable.run(feeds, results);
+      device.wait();
+    };
+    spent += 2 * whole.emplace_back(seconds_of(run));
     const auto seconds = executable.run_timed(feeds);
     for (std::size_t s = 0; s < steps.size(); ++s) steps[s].push_back(seconds[s]);
   }
@@ -93,11 +97,11 @@ void measure(const Setup& setup, const Executable& executable, Explained& e) {
 
 }  // namespace
 
-Machine Machine::measured() {
+Machine Machine::measured(Device device) {
   Machine m;
   for (std::int64_t bytes : {16 << 10, 256 << 10, 2 << 20, 16 << 20, 128 << 20})
-    m.streams.push_back({bytes, seconds_to_stream(bytes / 2, bytes / 2)});
-  m.flops = peak_flops();
+    m.streams.push_back({bytes, device.is_cpu() ? seconds_to_stream(bytes / 2, bytes / 2) : seconds_to_copy(device, bytes / 2)});
+  m.flops = device.is_cpu() ? peak_flops() : peak_flops(device, f32);
   return m;
 }
 
@@ -128,10 +132,11 @@ std::string prepare(const std::string& name, const std::map<std::string, Shape>&
   return title;
 }
 
-Explained explained(std::string title, const Setup& setup, const Executable& executable, bool measures) {
-  Explained e{.title = std::move(title), .explanation = executable.explain(), .statistics = executable.statistics(), .machine = Machine::measured()};
+Explained explained(std::string title, const Setup& setup, const Executable& executable, Device device, bool measures) {
+  Explained e{
+      .title = std::move(title), .explanation = executable.explain(), .statistics = executable.statistics(), .machine = Machine::measured(device)};
   for (const auto& s : e.explanation.steps) e.floors.push_back(e.machine.floor(s.bytes_read + s.bytes_written, s.flops));
-  if (measures) measure(setup, executable, e);
+  if (measures) measure(setup, executable, device, e);
   return e;
 }
 

@@ -20,7 +20,7 @@ struct Machine {
   std::vector<Stream> streams;  ///< from those that fit the innermost cache to those that fit none
   double flops = 0;             ///< f32 operations a second
 
-  static Machine measured();
+  static Machine measured(Device device);
   /// Under which no step can be that moves so many bytes and computes so much.
   double floor(std::int64_t bytes, std::int64_t flops) const;
   std::string str() const;
@@ -44,7 +44,7 @@ struct Explained {
 /// that have no shape.
 std::string prepare(const std::string& name, const std::map<std::string, Shape>& shapes, Setup& setup, RunOptions& options);
 
-Explained explained(std::string title, const Setup& setup, const Executable& executable, bool measures);
+Explained explained(std::string title, const Setup& setup, const Executable& executable, Device device, bool measures);
 
 /// For terminals.
 std::string text_of(const Explained& explained);

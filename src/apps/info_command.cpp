@@ -47,8 +47,11 @@ int cores() {
 
 void info() {
   std::printf("weft       %s\n", WEFT_VERSION);
-  std::printf("backends   %sreference; used: %s\n", has_backend(Backend::cpu) ? "cpu, " : "",
-              resolve(Backend::automatic) == Backend::cpu ? "cpu" : "reference");
+  const Backend used = resolve(Backend::automatic);
+  std::printf("backends   %s%sreference; used: %s\n", has_backend(Backend::cuda) ? "cuda, " : "", has_backend(Backend::cpu) ? "cpu, " : "",
+              used == Backend::cuda  ? "cuda"
+              : used == Backend::cpu ? "cpu"
+                                     : "reference");
   std::printf("processor  %s\n", processor().c_str());
   std::printf("features   %s\n", features().c_str());
   std::printf("cores      %d\n", cores());

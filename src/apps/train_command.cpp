@@ -132,10 +132,13 @@ void train_digits(TrainOptions options) {
   Digits& test = source.digits.test;
   if (options.test_images > 0) test = {first_of(test.images, options.test_images), first_of(test.labels, options.test_images)};
   const std::string optimizer = options.optimizer == Optimizer::adam ? "adam" : "sgd";
-  const bool compiled = resolve(options.backend) == Backend::cpu;
+  const Backend backend = resolve(options.backend);
+  const std::string name = backend == Backend::cuda ? "cuda" : backend == Backend::cpu ? "cpu" : "reference";
   std::printf("%lld steps of %lld images, %s with learning rate %g, seed %llu, %s\n", static_cast<long long>(options.steps),
               static_cast<long long>(options.batch), optimizer.c_str(), options.learning_rate, static_cast<unsigned long long>(options.seed),
-              compiled ? "compiled for the CPU" : "evaluated by the reference, which is slow");
+              backend == Backend::cuda  ? "compiled for the GPU"
+              : backend == Backend::cpu ? "compiled for the CPU"
+                                        : "evaluated by the reference, which is slow");
   std::fflush(stdout);
 
   DigitsModel model({options.optimizer, options.learning_rate, options.seed, options.backend});
@@ -166,7 +169,7 @@ void train_digits(TrainOptions options) {
                                            {"learning_rate", options.learning_rate},
                                            {"batch", options.batch},
                                            {"seed", options.seed},
-                                           {"backend", compiled ? "cpu" : "reference"},
+                                           {"backend", name},
                                            {"steps", losses.size()},
                                            {"interrupted", stopped},
                                            {"test_images", test.count()},

@@ -8,17 +8,19 @@
 
 namespace weft {
 
-bool has_backend([[maybe_unused]] Backend backend) {
-#ifdef WEFT_WITH_CPU
-  return true;
-#else
-  return backend != Backend::cpu;
+std::string why_not(Backend backend) {
+#ifndef WEFT_WITH_CPU
+  if (backend == Backend::cpu) return "the cpu backend is not part of this build; configure with WEFT_CPU=ON, or run on the reference backend";
 #endif
+  return backend == Backend::cuda ? gpu_refusal() : "";
 }
 
 std::unique_ptr<CompiledProgram> make_code(Backend backend, const Program& program, [[maybe_unused]] const RunOptions& options) {
 #ifdef WEFT_WITH_CPU
   if (backend == Backend::cpu) return cpu::make_code(program, options);
+#endif
+#ifdef WEFT_WITH_CUDA
+  if (backend == Backend::cuda) return cuda::make_code(program, options);
 #endif
   if (backend != Backend::reference) throw InternalError("backend is not resolved");
   return reference::make_code(program);
@@ -44,6 +46,15 @@ DeviceProperties gpu_properties(int index) {
   return {p.name, static_cast<std::int64_t>(p.memory), static_cast<std::int64_t>(gpu.free_memory()), p.compute_capability, p.multiprocessors};
 }
 void wait_for_gpu(int index) { cuda::Gpu::at(index).wait(); }
+std::shared_ptr<std::byte> gpu_allocate(int index, std::size_t bytes, bool zeroed) {
+  cuda::Gpu& gpu = cuda::Gpu::at(index);
+  auto memory = gpu.allocate(bytes, "an array");
+  if (zeroed) gpu.clear(memory.get(), bytes);
+  return memory;
+}
+void copy_bytes(Device to_device, std::byte* to, Device from_device, const std::byte* from, std::size_t bytes) {
+  cuda::copy(to_device, to, from_device, from, bytes);
+}
 #else
 namespace {
 [[noreturn]] void no_gpu() { throw RunError("cuda: " + gpu_refusal()); }
@@ -52,6 +63,8 @@ std::string gpu_refusal() { return "the cuda backend is not part of this build; 
 int gpu_count() { return 0; }
 DeviceProperties gpu_properties(int) { no_gpu(); }
 void wait_for_gpu(int) { no_gpu(); }
+std::shared_ptr<std::byte> gpu_allocate(int, std::size_t, bool) { no_gpu(); }
+void copy_bytes(Device, std::byte*, Device, const std::byte*, std::size_t) { no_gpu(); }
 #endif
 
 }  // namespace weft

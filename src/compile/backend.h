@@ -18,13 +18,15 @@
 
 namespace weft {
 
-/// Memory of the arrays of one run, all dense. Feeds, variables, targets and updates stand in the order of the program's
-/// lists; an update's memory becomes the variable's value when the run ends well.
+/// Memory of the arrays of one run, all dense, in that of the program's device but for the exceptions below. Feeds, variables, targets and updates
+/// stand in the order of the program's lists; an update's memory becomes the variable's value when the run ends well.
 struct RunArrays {
   std::span<const std::byte*const> feeds, variables;
   std::span<std::byte*const> targets, updates;
   std::uint64_t run_index = 0;
   std::vector<double>* step_seconds = nullptr;  ///< unless null, gets what each step of the explanation took
+  /// Where feeds and targets lie: on the program's device or, when that is a GPU, on the host.
+  std::span<const Device> feed_devices = {}, target_devices = {};
 };
 
 /// Seconds from lap to lap, for the runs that ask for them.
@@ -56,6 +58,9 @@ class CompiledProgram {
  public:
   virtual ~CompiledProgram() = default;
 
+  /// Where it runs.
+  virtual Device device() const { return {}; }
+
   /// What a run needs to itself, such as memory for intermediate values. Serves many runs, one at a time.
   struct Context {
     virtual ~Context() = default;
@@ -66,7 +71,8 @@ class CompiledProgram {
   /// Whether the memory of update `update` must be that of the variable's present value, which no run then leaves half written.
   virtual bool is_in_place([[maybe_unused]] std::size_t update) const { return false; }
 
-  /// May be called from several threads at once, with a context each. Throws RunError; targets and updates that are not in
+  /// May be called from several threads at once, with a context each. On a GPU what is left to do goes on after it returns, in order with
+  /// what is begun later, unless something of it concerns the host. Throws RunError; targets and updates that are not in
   /// place are then undefined, those in place are untouched.
   virtual void run(Context& context, const RunArrays& arrays) const = 0;
   virtual void describe(CompileStatistics&) const {}
@@ -77,7 +83,9 @@ class CompiledProgram {
   virtual std::vector<Listing> listings() const { return {}; }
 };
 
-bool has_backend(Backend backend);
+/// Why the backend can't run anything here; empty when it can.
+std::string why_not(Backend backend);
+inline bool has_backend(Backend backend) { return why_not(backend).empty(); }
 std::unique_ptr<CompiledProgram> make_code(Backend backend, const Program& program, const RunOptions& options);
 /// Generated kernels compiled so far in this process.
 std::size_t kernels_compiled();
@@ -89,6 +97,10 @@ int gpu_count();
 DeviceProperties gpu_properties(int index);
 /// Returns when everything that was begun on it is done.
 void wait_for_gpu(int index);
+/// Memory in order with what else is begun on the GPU.
+std::shared_ptr<std::byte> gpu_allocate(int index, std::size_t bytes, bool zeroed);
+/// In order with what else is begun on the devices; returns when the host's memory, if it is part, has been read or written.
+void copy_bytes(Device to_device, std::byte* to, Device from_device, const std::byte* from, std::size_t bytes);
 
 namespace reference {
 std::unique_ptr<CompiledProgram> make_code(const Program& program);
@@ -97,5 +109,8 @@ namespace cpu {
 std::unique_ptr<CompiledProgram> make_code(const Program& program, const RunOptions& options);
 std::size_t kernels_compiled();
 }  // namespace cpu
+namespace cuda {
+std::unique_ptr<CompiledProgram> make_code(const Program& program, const RunOptions& options);
+}
 
 }  // namespace weft

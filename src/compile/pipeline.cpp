@@ -92,15 +92,20 @@ std::string passes_of(const Compiled& compiled) {
 std::span<const Switch> optional_passes() { return optional; }
 
 Backend resolve(Backend backend) {
+  struct Named {
+    std::string_view name;
+    Backend backend;
+  };
+  /// The fastest first.
+  static constexpr Named backends[] = {{"cuda", Backend::cuda}, {"cpu", Backend::cpu}, {"reference", Backend::reference}};
   if (backend == Backend::automatic) {
     const char* wish = std::getenv("WEFT_BACKEND");
     const std::string_view name = wish ? wish : "";
-    if (name == "reference") backend = Backend::reference;
-    else if (name == "cpu") backend = Backend::cpu;
-    else if (name.empty()) backend = has_backend(Backend::cpu) ? Backend::cpu : Backend::reference;
-    else throw RunError("WEFT_BACKEND is \"" + std::string(name) + "\", expects cpu or reference");
+    const auto found = std::ranges::find_if(backends, [&](const Named& b) { return name.empty() ? has_backend(b.backend) : b.name == name; });
+    if (found == std::end(backends)) throw RunError("WEFT_BACKEND is \"" + std::string(name) + "\", expects cuda, cpu or reference");
+    backend = found->backend;
   }
-  if (!has_backend(backend)) throw RunError("the cpu backend is not part of this build; configure with WEFT_CPU=ON, or run on the reference backend");
+  if (const auto why = why_not(backend); !why.empty()) throw RunError(why);
   return backend;
 }
 

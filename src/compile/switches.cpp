@@ -34,6 +34,12 @@ std::vector<Switch> switches() {
 
 RunOptions settled(RunOptions options) {
   options.backend = resolve(options.backend);
+  if (options.backend != Backend::cuda) {
+    options.device = -1;
+  } else if (options.device < 0) {
+    const char* wish = std::getenv("WEFT_DEVICE");
+    options.device = wish && *wish ? Device::parse(wish).index() : 0;
+  }
   if (const char* listed = std::getenv("WEFT_WITHOUT"))
     for (std::string_view rest = listed; !rest.empty();) {
       const auto comma = std::min(rest.find(','), rest.size());

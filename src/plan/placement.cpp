@@ -14,8 +14,8 @@ constexpr std::int64_t joins_below = 1 << 18;
 
 class Placer {
  public:
-  Placer(const Program& program, const Schedule& schedule, const std::vector<StepMemory>& memory)
-      : program_(program), graph_(program.graph), schedule_(schedule), memory_(memory) {}
+  Placer(const Program& program, const Schedule& schedule, const std::vector<StepMemory>& memory, Failure failure)
+      : program_(program), graph_(program.graph), schedule_(schedule), memory_(memory), failure_(failure) {}
 
   Placement run() {
     place_given();
@@ -29,7 +29,8 @@ class Placer {
       if (values_[at(number)].in_arena) result_.places[v] = {Place::Kind::arena, plan.offsets[at(number)]};
     for (auto offset : plan.scratch) result_.scratch.push_back({Place::Kind::arena, offset});
     finish_copies();
-    for (std::size_t i = 0; i < program_.updates.size(); ++i) result_.is_in_place.push_back(is_in_place(i, plan));
+    const bool fails_late = failure_ == Failure::is_late && std::ranges::any_of(steps_, &Step::can_fail);
+    for (std::size_t i = 0; i < program_.updates.size(); ++i) result_.is_in_place.push_back(!fails_late && is_in_place(i, plan));
     return std::move(result_);
   }
 
@@ -116,7 +117,7 @@ class Placer {
       if (library.epilogue)
         for (const auto& use : library.epilogue->buffers)
           if (use.value.node != library.node) (use.written ? step.writes : step.reads).push_back(number(use.value));
-      step.can_fail = true;
+      step.can_fail = failure_ == Failure::stops;
     }
     for (auto* list : {&step.reads, &step.writes}) {
       std::sort(list->begin(), list->end());
@@ -145,6 +146,7 @@ class Placer {
   const ir::Graph& graph_;
   const Schedule& schedule_;
   const std::vector<StepMemory>& memory_;
+  const Failure failure_;
   Placement result_;
   struct Outward {
     ir::Value value;
@@ -159,8 +161,22 @@ class Placer {
 
 }  // namespace
 
-Placement place_values(const Program& program, const Schedule& schedule, const std::vector<StepMemory>& memory) {
-  return Placer(program, schedule, memory).run();
+Placement place_values(const Program& program, const Schedule& schedule, const std::vector<StepMemory>& memory, Failure failure) {
+  return Placer(program, schedule, memory, failure).run();
+}
+
+void describe(const Program& program, const Schedule& schedule, const Placement& placement, CompileStatistics& s) {
+  s.launches = static_cast<int>(placement.launches.size());
+  s.arena_bytes = placement.arena_bytes;
+  s.live_maximum = placement.live_maximum;
+  for (std::size_t i = 0; i < program.updates.size(); ++i)
+    if (!placement.is_in_place[i]) s.shadow_bytes += schedule.type_of(program.graph, program.updates[i].value).byte_count();
+  for (const auto& step : schedule.steps) {
+    const Traffic t = traffic_of(program.graph, schedule, step);
+    s.bytes_read += t.read, s.bytes_written += t.written;
+  }
+  for (const auto* copies : {&placement.first_copies, &placement.last_copies})
+    for (const auto& c : *copies) s.bytes_read += c.bytes, s.bytes_written += c.bytes;
 }
 
 }  // namespace weft::plan

@@ -46,7 +46,16 @@ struct StepMemory {
   bool has_results = true;  ///< of a library call: in memory, rather than in the hands of its epilogue only
 };
 
+/// How a run meets an index that is out of range; nothing else fails once steps begin, but a library that computes on the host.
+enum class Failure : std::uint8_t {
+  stops,    ///< no later step begins
+  is_late,  ///< all steps run, and the run fails when they have: no variable may be written in place where one can
+};
+
 /// `memory` is by step.
-Placement place_values(const Program& program, const Schedule& schedule, const std::vector<StepMemory>& memory);
+Placement place_values(const Program& program, const Schedule& schedule, const std::vector<StepMemory>& memory, Failure failure = Failure::stops);
+
+/// What the plan says of a run: launches, memory, and bytes moved.
+void describe(const Program& program, const Schedule& schedule, const Placement& placement, CompileStatistics& statistics);
 
 }  // namespace weft::plan

@@ -4,6 +4,8 @@
 
 #include <weft/error.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <shared_mutex>
@@ -92,6 +94,8 @@ class Lease {
     context_->code = state.compiled.code->make_context();
     context_->feeds.resize(state.feeds.size());
     context_->feed_copies.resize(state.feeds.size());
+    context_->feed_devices.resize(state.feeds.size());
+    context_->target_devices.resize(state.targets.size());
     context_->targets.resize(state.targets.size());
     context_->target_copies.resize(state.targets.size());
     context_->variables.resize(program.variables.size());
@@ -120,13 +124,26 @@ void find_variables(ExecutableState& state) {
   for (const auto& u : program.updates) state.updates.push_back(&variable_value(*state.graph, u.variable));
 }
 
+/// Whether everything that the program reads or replaces lies where it runs.
+bool are_in_place(const ExecutableState& state) {
+  const auto is_here = [device = state.compiled.code->device()](const VariableValue* v) { return v->current.device() == device; };
+  return std::ranges::all_of(state.variables, is_here) && std::ranges::all_of(state.updates, is_here);
+}
+
+/// The caller holds variables_mutex exclusively.
+void bring_variables(ExecutableState& state) {
+  const Device device = state.compiled.code->device();
+  for (const auto* list : {&state.variables, &state.updates})
+    for (auto* v : *list) v->current = v->current.to(device);
+}
+
 /// Memory for each update: the variable's own, or beside it.
 void place_updates(ExecutableState& state, RunContext& context) {
   for (std::size_t i = 0; i < state.updates.size(); ++i) {
     VariableValue& value = *state.updates[i];
     const bool in_place = state.compiled.code->is_in_place(i);
-    if (!in_place && !value.has_next) {
-      value.next = NDArray(value.current.type());
+    if (!in_place && (!value.has_next || value.next.device() != value.current.device())) {
+      value.next = NDArray(value.current.type(), value.current.device());
       value.has_next = true;
     }
     context.updates[i] = (in_place ? value.current : value.next).data();
@@ -144,16 +161,33 @@ bool overlap(const std::byte* a, std::int64_t a_bytes, const std::byte* b, std::
   return before(a, b + b_bytes) && before(b, a + a_bytes);
 }
 
+/// Whether the program's kernels can use an array where it is, or the backend brings it to them by itself.
+bool is_usable(const ExecutableState& state, const NDArray& array) {
+  constexpr std::uintptr_t gpu_alignment = 16;
+  if (!array.is_dense()) return false;
+  if (array.device().is_cpu()) return true;
+  return array.device() == state.compiled.code->device() && reinterpret_cast<std::uintptr_t>(array.data()) % gpu_alignment == 0;
+}
+
 /// The array of a context's own that stands for one of the caller's.
-NDArray& stand_in(std::optional<NDArray>& copy, const TensorType& type) { return copy ? *copy : copy.emplace(type); }
+NDArray& stand_in(std::optional<NDArray>& copy, const TensorType& type, Device device) {
+  return copy && copy->device() == device ? *copy : copy.emplace(type, device);
+}
+
+/// Where a stand-in for the array lies: an array on the host stays there, one on a GPU comes to the program's device.
+Device device_of_stand_in(const ExecutableState& state, const NDArray& array) {
+  return array.device().is_cpu() ? Device::cpu() : state.compiled.code->device();
+}
 
 void place_feeds(const ExecutableState& state, RunContext& context, std::span<const TensorData> feeds) {
   for (std::size_t i = 0; i < feeds.size(); ++i) {
     const NDArray& feed = feeds[i].array();
-    if (feed.is_dense()) {
+    const bool direct = is_usable(state, feed);
+    context.feed_devices[i] = direct ? feed.device() : device_of_stand_in(state, feed);
+    if (direct) {
       context.feeds[i] = feed.data();
     } else {
-      NDArray& copy = stand_in(context.feed_copies[i], state.feeds[i].type);
+      NDArray& copy = stand_in(context.feed_copies[i], state.feeds[i].type, context.feed_devices[i]);
       copy.assign(feed);
       context.feeds[i] = copy.data();
     }
@@ -169,14 +203,15 @@ bool is_writable(const ExecutableState& state, const RunContext& context, const 
     if (!apart(context.feeds[i], state.feeds[i].type)) return false;
   for (std::size_t i = 0; i < target; ++i)
     if (!apart(context.targets[i], state.output_types[i])) return false;
-  return storage.is_dense();
+  return is_usable(state, storage);
 }
 
 void place_targets(const ExecutableState& state, RunContext& context, std::span<TensorData> results) {
   for (std::size_t i = 0; i < results.size(); ++i) {
     NDArray& storage = results[i].array();
     const bool direct = is_writable(state, context, storage, i);
-    context.targets[i] = (direct ? storage : stand_in(context.target_copies[i], state.output_types[i])).data();
+    context.target_devices[i] = direct ? storage.device() : device_of_stand_in(state, storage);
+    context.targets[i] = (direct ? storage : stand_in(context.target_copies[i], state.output_types[i], context.target_devices[i])).data();
   }
 }
 
@@ -193,15 +228,25 @@ void run_executable(ExecutableState& state, std::span<const TensorData> feeds, s
 
   auto run = [&] {
     for (std::size_t i = 0; i < state.variables.size(); ++i) context.variables[i] = state.variables[i]->current.data();
-    state.compiled.code->run(*context.code, {context.feeds, context.variables, context.targets, context.updates, runtime.runs++, step_seconds});
+    state.compiled.code->run(*context.code, {context.feeds, context.variables, context.targets, context.updates, runtime.runs++, step_seconds,
+                                             context.feed_devices, context.target_devices});
   };
   if (!state.updates.empty()) {
     const std::unique_lock lock(runtime.variables_mutex);
+    bring_variables(state);
     place_updates(state, context);
     run();
     keep_updates(state);
   } else if (!state.variables.empty()) {
-    const std::shared_lock lock(runtime.variables_mutex);
+    std::shared_lock lock(runtime.variables_mutex);
+    while (!are_in_place(state)) {
+      lock.unlock();
+      {
+        const std::unique_lock alone(runtime.variables_mutex);
+        bring_variables(state);
+      }
+      lock.lock();
+    }
     run();
   } else {
     run();

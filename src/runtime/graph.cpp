@@ -44,6 +44,7 @@ std::string cache_key(std::span<const FeedType> feeds, std::span<const Tensor> t
                       const RunOptions& options) {
   std::string key;
   append(key, options.backend);
+  append(key, options.device);
   append(key, options.stitch);
   append(key, options.simplify);
   append(key, options.without.size());
@@ -147,7 +148,8 @@ Executable Graph::compile(std::span<const FeedType> feeds, std::span<const Tenso
 NDArray Graph::value(Tensor variable) const {
   const auto id = checked_variable(*state_, variable);
   const std::unique_lock lock(state_->runtime->variables_mutex);
-  return variable_value(*state_, id).current.copy();
+  const NDArray& value = variable_value(*state_, id).current;
+  return value.device().is_cpu() ? value.copy() : value.to(Device::cpu());
 }
 
 void Graph::set_value(Tensor variable, const NDArray& value) {

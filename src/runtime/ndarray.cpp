@@ -1,5 +1,6 @@
 #include <weft/ndarray.h>
 
+#include "compile/backend.h"
 #include "runtime/convert.h"
 #include "runtime/memory.h"
 #include "runtime/strided.h"
@@ -32,9 +33,9 @@ std::size_t checked_bytes(const TensorType& type) {
   return static_cast<std::size_t>(bytes);
 }
 
-std::shared_ptr<void> allocate(const TensorType& type, runtime::Fill fill, std::byte*& data) {
+std::shared_ptr<void> allocate(const TensorType& type, runtime::Fill fill, Device device, std::byte*& data) {
   const std::size_t bytes = checked_bytes(type);
-  auto memory = runtime::allocate(bytes, fill);
+  auto memory = device.is_cpu() ? runtime::allocate(bytes, fill) : gpu_allocate(device.index(), bytes, fill == runtime::Fill::zero);
   if (!memory) fail(type, "no memory for " + std::to_string(bytes) + " bytes");
   data = memory.get();
   return memory;
@@ -149,14 +150,15 @@ std::string print_element(const std::byte* p, DType dtype) {
 
 NDArray::NDArray() : NDArray(TensorType{}) {}
 
-NDArray::NDArray(TensorType type) : type_(std::move(type)) {
-  owner_ = allocate(type_, runtime::Fill::zero, data_);
+NDArray::NDArray(TensorType type, Device device) : type_(std::move(type)), device_(device) {
+  owner_ = allocate(type_, runtime::Fill::zero, device_, data_);
   strides_ = runtime::dense_strides(type_);
 }
 
-NDArray NDArray::wrap(void* data, TensorType type, std::span<const std::int64_t> strides, std::shared_ptr<void> owner) {
+NDArray NDArray::wrap(void* data, TensorType type, std::span<const std::int64_t> strides, std::shared_ptr<void> owner, Device device) {
   checked_bytes(type);
   NDArray a;
+  a.device_ = device;
   a.strides_ = strides_or_dense(type, strides);
   a.type_ = std::move(type);
   if (!runtime::extent_of(a.type_, a.strides())) fail(a.type_, "strides reach past 64 bits");
@@ -176,6 +178,7 @@ bool NDArray::is_dense() const {
 
 void* NDArray::checked(DType dtype) {
   if (dtype != type_.dtype) fail(type_, "its elements aren't " + std::string(name_of(dtype)));
+  if (!device_.is_cpu()) fail(type_, "its elements lie on " + device_.str() + ", take those of to(Device::cpu())");
   if (!is_dense()) fail(type_, "its elements aren't dense, copy it first");
   const std::size_t align = visit_dtype(dtype, [](auto e) { return alignof(decltype(e)); });
   if (reinterpret_cast<std::uintptr_t>(data_) % align != 0) fail(type_, "its memory isn't aligned for its elements, copy it first");
@@ -259,12 +262,45 @@ NDArray NDArray::broadcast_to(Shape to) const {
   return view;
 }
 
-NDArray NDArray::copy() const { return cast(dtype()); }
+NDArray NDArray::on_host() const {
+  if (device_.is_cpu()) return *this;
+  const auto extent = *runtime::extent_of(type_, strides());
+  const auto bytes = static_cast<std::size_t>(extent.high - extent.low);
+  auto memory = runtime::allocate(bytes, runtime::Fill::none);
+  if (!memory) fail(type_, "no memory for " + std::to_string(bytes) + " bytes");
+  copy_bytes(Device::cpu(), memory.get(), device_, data_ + extent.low, bytes);
+  NDArray host = *this;
+  host.device_ = Device::cpu();
+  host.data_ = memory.get() - extent.low;
+  host.owner_ = std::move(memory);
+  return host;
+}
+
+NDArray NDArray::to(Device device) const {
+  if (device == device_) return *this;
+  const NDArray source = is_dense() ? *this : on_host().copy();
+  NDArray result = source;
+  result.device_ = device;
+  result.owner_ = allocate(type_, runtime::Fill::none, device, result.data_);
+  result.strides_ = runtime::dense_strides(type_);
+  copy_bytes(device, result.data_, source.device_, source.data_, static_cast<std::size_t>(byte_count()));
+  return result;
+}
+
+NDArray NDArray::copy() const {
+  if (device_.is_cpu()) return cast(dtype());
+  NDArray result = *this;
+  result.owner_ = allocate(type_, runtime::Fill::none, device_, result.data_);
+  result.strides_ = runtime::dense_strides(type_);
+  result.assign(*this);
+  return result;
+}
 
 NDArray NDArray::cast(DType dtype) const {
+  if (!device_.is_cpu()) return on_host().cast(dtype).to(device_);
   NDArray result = *this;
   result.type_.dtype = dtype;
-  result.owner_ = allocate(result.type_, runtime::Fill::none, result.data_);
+  result.owner_ = allocate(result.type_, runtime::Fill::none, device_, result.data_);
   result.strides_ = runtime::dense_strides(result.type_);
   export_to(result.data_, dtype);
   return result;
@@ -272,7 +308,19 @@ NDArray NDArray::cast(DType dtype) const {
 
 void NDArray::assign(const NDArray& from) {
   if (from.type_ != type_) fail(type_, "can't take the elements of " + from.type_.str());
-  if (data_ == from.data_ && std::ranges::equal(strides(), from.strides())) return;
+  if (data_ == from.data_ && device_ == from.device_ && std::ranges::equal(strides(), from.strides())) return;
+  if (!device_.is_cpu() || !from.device_.is_cpu()) {
+    if (is_dense()) {
+      const NDArray source = from.is_dense() ? from : from.on_host().copy();
+      return copy_bytes(device_, data_, source.device_, source.data_, static_cast<std::size_t>(byte_count()));
+    }
+    if (device_.is_cpu()) return assign(from.on_host());
+    // What lies between the elements goes back as it came.
+    NDArray host = on_host();
+    host.assign(from);
+    const auto extent = *runtime::extent_of(type_, strides());
+    return copy_bytes(device_, data_ + extent.low, Device::cpu(), host.data_ + extent.low, static_cast<std::size_t>(extent.high - extent.low));
+  }
   const auto a = *runtime::extent_of(type_, strides()), b = *runtime::extent_of(type_, from.strides());
   const std::less<const std::byte*> before;  // pointers into different blocks have no order of their own
   const bool apart = !before(data_ + a.low, from.data_ + b.high) || !before(from.data_ + b.low, data_ + a.high);
@@ -296,17 +344,24 @@ void NDArray::read_bytes(std::span<std::byte> to, std::span<const std::int64_t> 
 
 void NDArray::import_from(const void* from, DType dtype, std::span<const std::int64_t> strides) {
   if (!from && element_count() > 0) fail(type_, "no memory is given");
+  if (!device_.is_cpu()) {
+    NDArray host(type_);
+    host.import_from(from, dtype, strides);
+    return assign(host);
+  }
   const Strides used = strides_or_dense({dtype, shape()}, strides);
   runtime::copy_strided(shape(), {data_, type_.dtype, this->strides()}, {static_cast<const std::byte*>(from), dtype, first(used, rank())});
 }
 
 void NDArray::export_to(void* to, DType dtype, std::span<const std::int64_t> strides) const {
   if (!to && element_count() > 0) fail(type_, "no memory is given");
+  if (!device_.is_cpu()) return on_host().export_to(to, dtype, strides);
   const Strides used = strides_or_dense({dtype, shape()}, strides);
   runtime::copy_strided(shape(), {static_cast<std::byte*>(to), dtype, first(used, rank())}, {data_, type_.dtype, this->strides()});
 }
 
 std::string NDArray::str() const {
+  if (!device_.is_cpu()) return on_host().str();
   constexpr std::int64_t edge = 3, large = 100;
   int budget = 200;
   const bool shorten = element_count() > large;

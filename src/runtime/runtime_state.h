@@ -19,8 +19,9 @@
 
 namespace weft {
 
-/// A run writes a variable's new value over the present one where that is safe (see CompiledProgram::is_in_place), and
-/// otherwise beside it; then the two change places when the run has ended well. A failed run changes nothing either way.
+/// On the device where it was last used. A run writes a variable's new value over the present one where that is safe (see
+/// CompiledProgram::is_in_place), and otherwise beside it; then the two change places when the run has ended well. A failed run changes nothing
+/// either way.
 struct VariableValue {
   NDArray current;
   NDArray next;
@@ -53,6 +54,7 @@ struct RunContext {
   std::unique_ptr<CompiledProgram::Context> code;
   std::vector<const std::byte*> feeds, variables;
   std::vector<std::byte*> targets, updates;
+  std::vector<Device> feed_devices, target_devices;
   /// Dense stand-ins for feeds and targets that kernels can't use where they are; made when first needed.
   std::vector<std::optional<NDArray>> feed_copies, target_copies;
 };

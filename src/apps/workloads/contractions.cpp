@@ -13,32 +13,48 @@ struct Sizes {
   std::string str() const { return std::to_string(m) + "x" + std::to_string(k) + "x" + std::to_string(n); }
 };
 
-void build_linear(Setup& s, Sizes sizes) {
-  const Tensor x = s.feed({sizes.m, sizes.k}), w = s.feed({sizes.k, sizes.n}), b = s.feed({sizes.n});
+void build_linear(Setup& s, Sizes sizes, DType type) {
+  const Tensor x = s.feed({sizes.m, sizes.k}, type), w = s.feed({sizes.k, sizes.n}, type), b = s.feed({sizes.n}, type);
   s.targets = {gelu(matmul(x, w) + b)};
 }
 
-void build_matmul(Setup& s, Sizes sizes) { s.targets = {matmul(s.feed({sizes.m, sizes.k}), s.feed({sizes.k, sizes.n}))}; }
+void build_matmul(Setup& s, Sizes sizes, DType type) { s.targets = {matmul(s.feed({sizes.m, sizes.k}, type), s.feed({sizes.k, sizes.n}, type))}; }
 
-Tensor convolution(Setup& s) { return conv2d(s.feed({4, 56, 56, 64}), s.feed({3, 3, 64, 64}), {.padding = Padding::same}); }
+Tensor convolution(Setup& s, std::int64_t images, std::int64_t channels) {
+  return conv2d(s.feed({images, 56, 56, channels}), s.feed({3, 3, channels, channels}), {.padding = Padding::same});
+}
 
 }  // namespace
 
 std::vector<Workload> contraction_workloads() {
   std::vector<Workload> rows;
-  for (const Sizes sizes : {Sizes{1024, 1024, 1024}, Sizes{512, 256, 1024}, Sizes{8, 1024, 1024}}) {
-    const std::string bare = "matmul_f32_" + sizes.str();
-    rows.push_back({.name = "linear_gelu_f32_" + sizes.str(), .build = [=](Setup& s) { build_linear(s, sizes); }, .iterations = 20, .bare = bare});
-    rows.push_back({.name = bare, .build = [=](Setup& s) { build_matmul(s, sizes); }, .iterations = 20});
-  }
+  auto add_product = [&](Sizes sizes, DType type, bool large) {
+    const std::string suffix = "_" + std::string(name_of(type)) + "_" + sizes.str(), bare = "matmul" + suffix;
+    rows.push_back({.name = "linear_gelu" + suffix,
+                    .build = [=](Setup& s) { build_linear(s, sizes, type); },
+                    .iterations = 20,
+                    .bare = bare,
+                    .dtype = type,
+                    .is_large = large});
+    rows.push_back({.name = bare, .build = [=](Setup& s) { build_matmul(s, sizes, type); }, .iterations = 20, .dtype = type, .is_large = large});
+  };
+  for (const Sizes sizes : {Sizes{1024, 1024, 1024}, Sizes{512, 256, 1024}, Sizes{8, 1024, 1024}}) add_product(sizes, f32, false);
+  for (const Sizes sizes : {Sizes{8192, 8192, 8192}, Sizes{8192, 1024, 4096}, Sizes{128, 4096, 4096}}) add_product(sizes, bf16, true);
+  add_product({8192, 1024, 4096}, f32, true);
   // A matrix of 64 MB on either side of a vector.
   rows.push_back({.name = "matvec_f32_4096x4096", .build = [](Setup& s) { s.targets = {matmul(s.feed({4096, 4096}), s.feed({4096}))}; }});
   rows.push_back({.name = "vecmat_f32_4096x4096", .build = [](Setup& s) { s.targets = {matmul(s.feed({4096}), s.feed({4096, 4096}))}; }});
-  rows.push_back({.name = "conv3x3_bias_relu_f32_4x56x56x64",
-                  .build = [](Setup& s) { s.targets = {relu(convolution(s) + s.feed({64}))}; },
-                  .iterations = 20,
-                  .bare = "conv3x3_f32_4x56x56x64"});
-  rows.push_back({.name = "conv3x3_f32_4x56x56x64", .build = [](Setup& s) { s.targets = {convolution(s)}; }, .iterations = 20});
+  auto add_convolution = [&](std::int64_t images, std::int64_t channels, bool large) {
+    const std::string suffix = "_f32_" + std::to_string(images) + "x56x56x" + std::to_string(channels), bare = "conv3x3" + suffix;
+    rows.push_back({.name = "conv3x3_bias_relu" + suffix,
+                    .build = [=](Setup& s) { s.targets = {relu(convolution(s, images, channels) + s.feed({channels}))}; },
+                    .iterations = 20,
+                    .bare = bare,
+                    .is_large = large});
+    rows.push_back({.name = bare, .build = [=](Setup& s) { s.targets = {convolution(s, images, channels)}; }, .iterations = 20, .is_large = large});
+  };
+  add_convolution(4, 64, false);
+  add_convolution(64, 128, true);
   return rows;
 }
 

@@ -42,10 +42,12 @@ void build_lenet(Setup& s, std::int64_t batch) {
 
 std::vector<Workload> digits_workloads() {
   std::vector<Workload> rows;
-  for (const std::int64_t batch : {16, 64}) {
+  for (const std::int64_t batch : {16, 64, 1024}) {
+    const bool large = batch == 1024;
     const std::string suffix = "_f32_b" + std::to_string(batch);
-    rows.push_back({.name = "train_oneconv" + suffix, .build = [=](Setup& s) { build_one_convolution(s, batch); }, .iterations = 100});
-    rows.push_back({.name = "train_lenet" + suffix, .build = [=](Setup& s) { build_lenet(s, batch); }, .iterations = 100});
+    rows.push_back(
+        {.name = "train_oneconv" + suffix, .build = [=](Setup& s) { build_one_convolution(s, batch); }, .iterations = 100, .is_large = large});
+    rows.push_back({.name = "train_lenet" + suffix, .build = [=](Setup& s) { build_lenet(s, batch); }, .iterations = 100, .is_large = large});
   }
   return rows;
 }

@@ -21,14 +21,19 @@ void build_gelu_and_gradient(Setup& s, std::int64_t n) {
 }  // namespace
 
 std::vector<Workload> elementwise_workloads() {
-  constexpr std::int64_t sizes[] = {1 << 16, 1 << 20, 1 << 24}, largest = sizes[2];
+  constexpr std::int64_t sizes[] = {1 << 16, 1 << 20, 1 << 24, 1 << 28};
   std::vector<Workload> rows;
-  for (auto n : sizes) rows.push_back({.name = "copy_f32_" + std::to_string(n), .build = [n](Setup& s) { s.targets = {s.feed({n})}; }});
-  for (auto n : sizes) rows.push_back({.name = "gelu_f32_" + std::to_string(n), .build = [n](Setup& s) { build_gelu(s, n); }});
-  const std::string size = std::to_string(largest);
-  rows.push_back({.name = "gelu_fwdbwd_f32_" + size, .build = [](Setup& s) { build_gelu_and_gradient(s, largest); }});
-  rows.push_back({.name = "gelu_unstitched_f32_" + size, .build = [](Setup& s) { build_gelu(s, largest); }, .stitch = false});
-  rows.push_back({.name = "gelu_fwdbwd_unstitched_f32_" + size, .build = [](Setup& s) { build_gelu_and_gradient(s, largest); }, .stitch = false});
+  auto add = [&](const std::string& name, std::int64_t n, auto build, bool stitch = true) {
+    rows.push_back(
+        {.name = name + "_f32_" + std::to_string(n), .build = [=](Setup& s) { build(s, n); }, .stitch = stitch, .is_large = n == sizes[3]});
+  };
+  for (auto n : sizes) add("copy", n, [](Setup& s, std::int64_t count) { s.targets = {s.feed({count})}; });
+  for (auto n : sizes) add("gelu", n, build_gelu);
+  for (auto n : {sizes[2], sizes[3]}) {
+    add("gelu_fwdbwd", n, build_gelu_and_gradient);
+    add("gelu_unstitched", n, build_gelu, false);
+    add("gelu_fwdbwd_unstitched", n, build_gelu_and_gradient, false);
+  }
   return rows;
 }
 

@@ -1,6 +1,10 @@
 #include "apps/workloads/floors.h"
 
 #include "apps/workloads/timing.h"
+#include "apps/workloads/workload.h"
+
+#include <weft/matmul.h>
+#include <weft/ndarray.h>
 
 #include <omp.h>
 
@@ -133,6 +137,26 @@ double seconds_to_stream(std::int64_t read, std::int64_t written) {
   for (const auto& [threads, past_caches] : {std::pair{all, false}, std::pair{all, true}})
     best = std::min(best, stream_on(threads, read, written, past_caches));
   return best;
+}
+
+double seconds_to_copy(Device gpu, std::int64_t bytes) {
+  const NDArray from(u8, {bytes}, gpu);
+  NDArray to(u8, {bytes}, gpu);
+  const auto pass = [&] { to.assign(from); };
+  pass();
+  return seconds_of_loops(7, 50, pass, [&] { gpu.wait(); }).front();
+}
+
+double peak_flops(Device gpu, DType dtype) {
+  constexpr std::int64_t size = 4096;
+  Setup setup;
+  setup.targets = {matmul(setup.feed({size, size}, dtype), setup.feed({size, size}, dtype))};
+  const Executable executable = setup.compile({.backend = Backend::cuda, .device = gpu.index()});
+  std::vector<TensorData> feeds, results{NDArray(dtype, {size, size}, gpu)};
+  for (const auto& feed : setup.feeds(executable)) feeds.emplace_back(feed.array().to(gpu));
+  const auto pass = [&] { executable.run(feeds, results); };
+  pass();
+  return 2.0 * size * size * size / seconds_of_loops(5, 10, pass, [&] { gpu.wait(); }).front();
 }
 
 double peak_flops() {

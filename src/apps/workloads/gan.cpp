@@ -97,7 +97,8 @@ void build_step(Setup& s, std::int64_t batch) {
 }  // namespace
 
 std::vector<Workload> gan_workloads() {
-  return {{.name = "train_dcgan_f32_b16", .build = [](Setup& s) { build_step(s, 16); }, .iterations = 20}};
+  return {{.name = "train_dcgan_f32_b16", .build = [](Setup& s) { build_step(s, 16); }, .iterations = 20},
+          {.name = "train_dcgan_f32_b128", .build = [](Setup& s) { build_step(s, 128); }, .iterations = 20, .is_large = true}};
 }
 
 }  // namespace weft::apps

@@ -13,13 +13,11 @@ constexpr int loops = 7, warm_ups = 5;
 constexpr double longest = 3;
 
 /// Microseconds of a call in each loop, in ascending order.
-std::vector<double> us_of_loops(int iterations, const std::function<void()>& call) {
-  const double warm = seconds_of([&] {
-                        for (int i = 0; i < warm_ups; ++i) call();
-                      }) /
-                      warm_ups;
+std::vector<double> us_of_loops(int iterations, Device device, const std::function<void()>& call) {
+  const auto finish = [&] { device.wait(); };
+  const double warm = seconds_of_loops(1, warm_ups, call, finish)[0];
   const int affordable = static_cast<int>(longest / (loops * warm));
-  auto times = seconds_of_loops(loops, std::clamp(affordable, 1, iterations), call);
+  auto times = seconds_of_loops(loops, std::clamp(affordable, 1, iterations), call, finish);
   for (double& t : times) t *= 1e6;
   return times;
 }
@@ -41,11 +39,12 @@ Measurement Meter::measure(const Workload& workload) {
   std::vector<TensorData> feeds, results;
   m.first_s = seconds_of([&] {
     executable = setup.compile(options);
-    feeds = setup.feeds(executable);
-    for (const auto& type : executable.output_types()) results.emplace_back(NDArray(type));
+    for (const auto& feed : setup.feeds(executable)) feeds.emplace_back(feed.array().to(device_));
+    for (const auto& type : executable.output_types()) results.emplace_back(NDArray(type, device_));
     executable.run(feeds, results);
+    device_.wait();
   });
-  const auto times = us_of_loops(workload.iterations, [&] { executable.run(feeds, results); });
+  const auto times = us_of_loops(workload.iterations, device_, [&] { executable.run(feeds, results); });
   m.us = times[loops / 2];
   const auto& statistics = executable.statistics();
   m.bytes = statistics.least_read + statistics.least_written;
@@ -58,8 +57,9 @@ Measurement Meter::measure(const Workload& workload) {
 double Meter::floor_us(const Workload& workload, const CompileStatistics& statistics) {
   const double memory = stream_us(statistics.least_read, statistics.least_written);
   if (workload.bare.empty()) {
-    if (!peak_) peak_ = peak_flops();
-    return std::max(memory, 1e6 * static_cast<double>(statistics.flops) / *peak_);
+    const auto [peak, is_new] = peaks_.try_emplace(workload.dtype, 0);
+    if (is_new) peak->second = device_.is_cpu() ? peak_flops() : peak_flops(device_, workload.dtype);
+    return std::max(memory, 1e6 * static_cast<double>(statistics.flops) / peak->second);
   }
   if (!fastest_us_.contains(workload.bare)) {
     const auto all = workloads();
@@ -70,7 +70,7 @@ double Meter::floor_us(const Workload& workload, const CompileStatistics& statis
 
 double Meter::stream_us(std::int64_t read, std::int64_t written) {
   const auto [at, is_new] = streams_.try_emplace({read, written}, 0);
-  if (is_new) at->second = seconds_to_stream(read, written) * 1e6;
+  if (is_new) at->second = 1e6 * (device_.is_cpu() ? seconds_to_stream(read, written) : seconds_to_copy(device_, (read + written) / 2));
   return at->second;
 }
 

@@ -4,7 +4,6 @@
 #include "apps/workloads/workload.h"
 
 #include <map>
-#include <optional>
 #include <utility>
 
 namespace weft::apps {
@@ -20,7 +19,8 @@ struct Measurement {
 /// Measures one workload after another and remembers what floors it has measured.
 class Meter {
  public:
-  explicit Meter(Backend backend) : options_{.backend = backend} {}
+  /// On a GPU, feeds and results lie there, and calls follow each other without waiting.
+  explicit Meter(Backend backend) : options_{.backend = backend}, device_(backend == Backend::cuda ? Device::cuda() : Device::cpu()) {}
   Measurement measure(const Workload& workload);
 
  private:
@@ -28,9 +28,10 @@ class Meter {
   double stream_us(std::int64_t read, std::int64_t written);
 
   RunOptions options_;
+  Device device_;
   std::map<std::pair<std::int64_t, std::int64_t>, double> streams_;
   std::map<std::string, double> fastest_us_;
-  std::optional<double> peak_;
+  std::map<DType, double> peaks_;  ///< operations a second
 };
 
 }  // namespace weft::apps

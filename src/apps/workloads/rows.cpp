@@ -8,30 +8,41 @@
 namespace weft::apps {
 namespace {
 
-constexpr std::int64_t height = 2048, width = 2048, sum_height = 4096, sum_width = 4096;
+struct Sizes {
+  std::int64_t height, width;
+  std::string str() const { return std::to_string(height) + "x" + std::to_string(width); }
+};
 
-void build_softmax(Setup& s) { s.targets = {softmax(s.feed({height, width}) * 0.125f)}; }
+void build_softmax(Setup& s, Sizes n) { s.targets = {softmax(s.feed({n.height, n.width}) * 0.125f)}; }
 
-void build_layer_norm(Setup& s) {
-  const Tensor x = s.feed({height, width}), gamma = s.feed({width}), beta = s.feed({width});
+void build_layer_norm(Setup& s, Sizes n) {
+  const Tensor x = s.feed({n.height, n.width}), gamma = s.feed({n.width}), beta = s.feed({n.width});
   s.targets = {layer_norm(x, -1, {gamma, beta})};
 }
 
-void build_layer_norm_gradients(Setup& s) {
-  const Tensor x = s.feed({height, width}), gamma = s.feed({width}), beta = s.feed({width}), dy = s.feed({height, width});
+void build_layer_norm_gradients(Setup& s, Sizes n) {
+  const Tensor x = s.feed({n.height, n.width}), gamma = s.feed({n.width}), beta = s.feed({n.width}), dy = s.feed({n.height, n.width});
   s.targets = s.graph.gradients(layer_norm(x, -1, {gamma, beta}) * dy, {x, gamma, beta});
 }
 
-void build_sum_of_squares(Setup& s, int axis) { s.targets = {sum(square(s.feed({sum_height, sum_width})), axis)}; }
+template <int axis> void build_sum_of_squares(Setup& s, Sizes n) { s.targets = {sum(square(s.feed({n.height, n.width})), axis)}; }
 
 }  // namespace
 
 std::vector<Workload> row_workloads() {
-  return {{.name = "softmax_f32_2048x2048", .build = build_softmax},
-          {.name = "layernorm_f32_2048x2048", .build = build_layer_norm},
-          {.name = "layernorm_fwdbwd_f32_2048x2048", .build = build_layer_norm_gradients},
-          {.name = "sumsq_rows_f32_4096x4096", .build = [](Setup& s) { build_sum_of_squares(s, 1); }},
-          {.name = "sumsq_cols_f32_4096x4096", .build = [](Setup& s) { build_sum_of_squares(s, 0); }}};
+  std::vector<Workload> rows;
+  for (const bool large : {false, true}) {
+    const Sizes sizes = large ? Sizes{8192, 8192} : Sizes{2048, 2048}, sum_sizes = large ? Sizes{8192, 16384} : Sizes{4096, 4096};
+    auto add = [&](const std::string& name, Sizes n, void (*build)(Setup&, Sizes)) {
+      rows.push_back({.name = name + "_f32_" + n.str(), .build = [=](Setup& s) { build(s, n); }, .is_large = large});
+    };
+    add("softmax", sizes, build_softmax);
+    add("layernorm", sizes, build_layer_norm);
+    add("layernorm_fwdbwd", sizes, build_layer_norm_gradients);
+    add("sumsq_rows", sum_sizes, build_sum_of_squares<1>);
+    add("sumsq_cols", sum_sizes, build_sum_of_squares<0>);
+  }
+  return rows;
 }
 
 }  // namespace weft::apps

@@ -28,6 +28,7 @@ Tensor Setup::feed(NDArray value) {
 }
 
 NDArray Setup::random(const TensorType& type) const {
+  if (type.dtype != f32 && type.dtype != f64) return random({f32, type.shape}).cast(type.dtype);
   NDArray value(type);
   std::uint64_t i = feeds_.size() << 40;
   auto fill = [&](auto elements) {
@@ -41,7 +42,7 @@ NDArray Setup::random(const TensorType& type) const {
 Tensor Setup::feed(Shape shape, DType dtype) { return feed(random({dtype, shape})); }
 
 void Setup::feed(Tensor placeholder, const TensorType& type) {
-  feeds_.emplace_back(placeholder, is_floating(type.dtype) ? random({f32, type.shape}).cast(type.dtype) : NDArray(type));
+  feeds_.emplace_back(placeholder, is_floating(type.dtype) ? random(type) : NDArray(type));
 }
 
 Tensor Setup::feed_integers(Shape shape, std::int64_t bound) {

@@ -19,7 +19,7 @@ class Setup {
   std::vector<Tensor> targets;
   std::vector<Operation> operations;
 
-  /// A placeholder of this shape that is fed random numbers (f32 or f64), about normal with deviation 1.
+  /// A placeholder of this shape that is fed random floating-point numbers, about normal with deviation 1.
   Tensor feed(Shape shape, DType dtype = f32);
   /// A placeholder that is fed integers (i32) from 0 to below `bound`.
   Tensor feed_integers(Shape shape, std::int64_t bound);
@@ -44,6 +44,9 @@ struct Workload {
   /// The row whose time is the floor: a library's kernel without what is stitched into it.
   std::string bare = {};
   bool stitch = true;
+  DType dtype = f32;  ///< of its arithmetic
+  /// Too much for a CPU: on one it is run only when it is asked for.
+  bool is_large = false;
   /// Instead of `build`: does the work by itself and gives its seconds.
   std::function<double(Backend)> timed = {};
 };

@@ -136,20 +136,10 @@ class CpuProgram : public CompiledProgram {
   void describe(CompileStatistics& s) const override {
     s.kernels = static_cast<int>(kernel_calls_.size());
     s.library_calls = static_cast<int>(library_calls_.size());
-    s.launches = static_cast<int>(launches_.size());
     s.kernels_compiled = 0;
     for (const auto& call : kernel_calls_) s.kernels_compiled += call.code.was_compiled;
     for (const auto& call : library_calls_) s.kernels_compiled += call.epilogue && call.epilogue->was_compiled();
-    s.arena_bytes = placement_.arena_bytes;
-    s.live_maximum = placement_.live_maximum;
-    for (std::size_t i = 0; i < program_.updates.size(); ++i)
-      if (!placement_.is_in_place[i]) s.shadow_bytes += type_of(program_.updates[i].value).byte_count();
-    for (const auto& step : schedule_.steps) {
-      const Traffic t = traffic_of(program_.graph, schedule_, step);
-      s.bytes_read += t.read, s.bytes_written += t.written;
-    }
-    for (const auto* copies : {&placement_.first_copies, &placement_.last_copies})
-      for (const auto& c : *copies) s.bytes_read += c.bytes, s.bytes_written += c.bytes;
+    plan::describe(program_, schedule_, placement_, s);
   }
 
   std::string dump() const override {

@@ -146,6 +146,34 @@ std::shared_ptr<std::byte> Gpu::allocate(std::size_t bytes, const std::string& f
           }};
 }
 
+void Gpu::clear(std::byte* memory, std::size_t bytes) {
+  make_current();
+  if (bytes > 0) check(driver().cuMemsetD8Async(reinterpret_cast<CUdeviceptr>(memory), 0, bytes, stream_), "clearing memory");
+}
+
+void copy(Device to_device, std::byte* to, Device from_device, const std::byte* from, std::size_t bytes) {
+  if (bytes == 0) return;
+  const auto to_address = reinterpret_cast<CUdeviceptr>(to), from_address = reinterpret_cast<CUdeviceptr>(from);
+  if (to_device.is_cpu()) {
+    const Gpu& gpu = Gpu::at(from_device.index());
+    gpu.make_current();
+    check(driver().cuMemcpyDtoHAsync(to, from_address, bytes, gpu.stream()), "copying to the host");
+    return gpu.wait();
+  }
+  const Gpu& gpu = Gpu::at(to_device.index());
+  if (!from_device.is_cpu() && from_device != to_device) Gpu::at(from_device.index()).wait();
+  gpu.make_current();
+  if (from_device.is_cpu()) {
+    // The driver has read pageable memory when it returns; the GPU reads pinned memory later.
+    check(driver().cuMemcpyHtoDAsync(to_address, from, bytes, gpu.stream()), "copying from the host");
+    gpu.wait();
+  } else {
+    // Addresses tell the driver on which GPU each lies.
+    check(driver().cuMemcpyAsync(to_address, from_address, bytes, gpu.stream()), "copying");
+    if (from_device != to_device) gpu.wait();
+  }
+}
+
 CUfunction Gpu::load_one(const Source& source, bool& was_compiled) {
   static const auto cache = DiskCache::of_user();
   const Compiler& compiler = Compiler::instance();
@@ -166,7 +194,9 @@ CUfunction Gpu::load_one(const Source& source, bool& was_compiled) {
   }
   CUfunction function = nullptr;
   check(driver().cuModuleGetFunction(&function, module, std::string(source.entry).c_str()), "loading a kernel");
-  check(driver().cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, properties_.shared_bytes_per_block),
+  int own_shared = 0;
+  check(driver().cuFuncGetAttribute(&own_shared, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, function), "asking about a kernel");
+  check(driver().cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, properties_.shared_bytes_per_block - own_shared),
         "giving a kernel shared memory");
   return function;
 }

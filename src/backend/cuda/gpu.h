@@ -47,6 +47,8 @@ class Gpu {
   /// what it was wanted `for_what` when there is not enough.
   std::shared_ptr<std::byte> allocate(std::size_t bytes, const std::string& for_what);
 
+  void clear(std::byte* memory, std::size_t bytes);
+
   struct Source {
     std::string_view text, entry;
   };
@@ -71,6 +73,9 @@ class Gpu {
   std::mutex mutex_;
   std::map<std::string, CUfunction, std::less<>> functions_;  ///< by source
 };
+
+/// In order with what else is begun on the GPUs; returns when the host's memory, if it is part, has been read or written.
+void copy(Device to_device, std::byte* to, Device from_device, const std::byte* from, std::size_t bytes);
 
 /// Memory of the host that the GPU copies from and to by itself. Null when there is none.
 std::shared_ptr<std::byte> allocate_pinned(std::size_t bytes);

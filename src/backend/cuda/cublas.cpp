@@ -1,0 +1,247 @@
+#include "backend/cuda/cublas.h"
+
+#include "backend/cuda/library.h"
+#include "graph/primitive.h"
+
+#include <weft/error.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include <cublasLt.h>
+
+namespace weft::cuda {
+namespace {
+
+// clang-format off
+#define WEFT_CUBLAS_FUNCTIONS(F) \
+  F(cublasLtCreate) F(cublasLtGetStatusString) F(cublasLtMatmul) F(cublasLtMatmulAlgoGetHeuristic) F(cublasLtMatmulDescCreate) \
+  F(cublasLtMatmulDescDestroy) F(cublasLtMatmulDescSetAttribute) F(cublasLtMatmulPreferenceCreate) F(cublasLtMatmulPreferenceDestroy) \
+  F(cublasLtMatmulPreferenceSetAttribute) F(cublasLtMatrixLayoutCreate) F(cublasLtMatrixLayoutDestroy) F(cublasLtMatrixLayoutSetAttribute)
+// clang-format on
+
+struct Functions {
+#define WEFT_CUBLAS_MEMBER(name) decltype(&::name) name = nullptr;
+  WEFT_CUBLAS_FUNCTIONS(WEFT_CUBLAS_MEMBER)
+#undef WEFT_CUBLAS_MEMBER
+};
+
+struct Cublas {
+  Functions functions;
+  std::string refusal;
+};
+
+/// Looked for once.
+const Cublas& cublas() {
+  static const Cublas found = [] {
+    Cublas c;
+    static constexpr const char* names[] = {"libcublasLt.so.13", "libcublasLt.so.12"};
+    const Library library(names, "cublas");
+    if (!library) {
+      c.refusal = "there is no cuBLASLt (libcublasLt.so.13 or .12)";
+      return c;
+    }
+#define WEFT_CUBLAS_FIND(name)                                                          \
+  c.functions.name = reinterpret_cast<decltype(c.functions.name)>(library.find(#name)); \
+  if (!c.functions.name) c.refusal = library.path() + " lacks " #name;
+    WEFT_CUBLAS_FUNCTIONS(WEFT_CUBLAS_FIND)
+#undef WEFT_CUBLAS_FIND
+    return c;
+  }();
+  return found;
+}
+
+void check(cublasStatus_t status, const char* doing) {
+  if (status != CUBLAS_STATUS_SUCCESS) throw RunError(std::string("cublas: ") + doing + ": " + cublas().functions.cublasLtGetStatusString(status));
+}
+
+/// Of each GPU, for the life of the process.
+cublasLtHandle_t handle_of(Gpu& gpu) {
+  static std::mutex mutex;
+  static std::map<int, cublasLtHandle_t> handles;
+  const std::lock_guard lock(mutex);
+  cublasLtHandle_t& handle = handles[gpu.index()];
+  gpu.make_current();
+  if (!handle) check(cublas().functions.cublasLtCreate(&handle), "starting");
+  return handle;
+}
+
+struct Types {
+  cudaDataType_t data, scale;
+  cublasComputeType_t compute;
+};
+
+std::optional<Types> types_of(DType dtype) {
+  switch (dtype) {
+    case f32: return Types{CUDA_R_32F, CUDA_R_32F, CUBLAS_COMPUTE_32F};
+    case f16: return Types{CUDA_R_16F, CUDA_R_32F, CUBLAS_COMPUTE_32F};
+    case bf16: return Types{CUDA_R_16BF, CUDA_R_32F, CUBLAS_COMPUTE_32F};
+    case f64: return Types{CUDA_R_64F, CUDA_R_64F, CUBLAS_COMPUTE_64F};
+    default: return std::nullopt;
+  }
+}
+
+/// The batch dimensions of an operand against those of the result: all of them, or one matrix for all. None for others.
+std::optional<Matrix> side_of(const Shape& shape, const Shape& result) {
+  Matrix side{shape[shape.rank() - 2], shape[shape.rank() - 1]};
+  bool is_one = true, is_whole = true;
+  for (int d = 0; d + 2 < result.rank(); ++d) {
+    const int own = d - (result.rank() - shape.rank());
+    const std::int64_t size = own < 0 ? 1 : shape[own];
+    is_one &= size == 1;
+    is_whole &= size == result[d];
+  }
+  if (!is_one && !is_whole) return std::nullopt;
+  if (!is_one) side.batch_stride = side.rows * side.columns;
+  return side;
+}
+
+class CublasProduct final : public Product {
+ public:
+  CublasProduct(Gpu& gpu, Types types, cudaDataType_t result_type, const ProductShape& p)
+      : handle_(handle_of(gpu)), is_f64_(types.scale == CUDA_R_64F) {
+    // Of row-major matrices, cuBLASLt, which counts along columns first, computes the transposed product: b' a'.
+    set(a_, types.data, p.b, p.batch);
+    set(b_, types.data, p.a, p.batch);
+    set(result_, result_type, p.result, p.batch);
+    check(f_.cublasLtMatmulDescCreate(&product_.descriptor, types.compute, types.scale), "describing a product");
+    const cublasOperation_t operation_a = p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, operation_b = p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
+    check(f_.cublasLtMatmulDescSetAttribute(product_.descriptor, CUBLASLT_MATMUL_DESC_TRANSA, &operation_a, sizeof operation_a),
+          "describing a product");
+    check(f_.cublasLtMatmulDescSetAttribute(product_.descriptor, CUBLASLT_MATMUL_DESC_TRANSB, &operation_b, sizeof operation_b),
+          "describing a product");
+    choose();
+  }
+
+  /// Whether there is a kernel for it.
+  bool is_possible() const { return is_possible_; }
+
+  void enqueue(CUstream stream, const void* a, const void* b, void* result, void* scratch, bool adds) const override {
+    static constexpr double factors_f64[] = {0, 1};
+    static constexpr float factors_f32[] = {0, 1};
+    const auto factor = [&](bool one) { return is_f64_ ? static_cast<const void*>(factors_f64 + one) : factors_f32 + one; };
+    void* aligned = scratch;
+    std::size_t room = scratch_bytes();
+    std::align(workspace_alignment, scratch_bytes_, aligned, room);
+    check(f_.cublasLtMatmul(handle_, product_.descriptor, factor(true), b, a_.descriptor, a, b_.descriptor, factor(adds), result, result_.descriptor,
+                            result, result_.descriptor, &algorithm_, aligned, scratch_bytes_, stream),
+          "computing a product");
+  }
+  std::size_t scratch_bytes() const override { return scratch_bytes_ == 0 ? 0 : scratch_bytes_ + workspace_alignment; }
+
+ private:
+  /// Of the scratch memory that the library is given.
+  static constexpr std::size_t workspace_alignment = 256;
+
+  const Functions& f_ = cublas().functions;
+
+  struct Layout {
+    cublasLtMatrixLayout_t descriptor = nullptr;
+    Layout() = default;
+    ~Layout() { cublas().functions.cublasLtMatrixLayoutDestroy(descriptor); }
+    Layout(const Layout&) = delete;
+    Layout& operator=(const Layout&) = delete;
+  };
+  struct Product {
+    cublasLtMatmulDesc_t descriptor = nullptr;
+    Product() = default;
+    ~Product() { cublas().functions.cublasLtMatmulDescDestroy(descriptor); }
+    Product(const Product&) = delete;
+    Product& operator=(const Product&) = delete;
+  };
+
+  void set(Layout& layout, cudaDataType_t type, Matrix side, std::int64_t batch) {
+    check(f_.cublasLtMatrixLayoutCreate(&layout.descriptor, type, static_cast<std::uint64_t>(side.columns), static_cast<std::uint64_t>(side.rows),
+                                        side.columns),
+          "describing a matrix");
+    if (batch == 1) return;
+    const auto count = static_cast<std::int32_t>(batch);
+    check(f_.cublasLtMatrixLayoutSetAttribute(layout.descriptor, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count), "describing a matrix");
+    check(f_.cublasLtMatrixLayoutSetAttribute(layout.descriptor, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &side.batch_stride,
+                                              sizeof side.batch_stride),
+          "describing a matrix");
+  }
+
+  /// The kernel that the library's heuristics put first.
+  void choose() {
+    constexpr std::size_t most_scratch = std::size_t{32} << 20;
+    constexpr std::uint32_t alignment = 16;
+    // Parts of a sum are added up in the type that it is computed in, in a fixed order.
+    constexpr std::uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    cublasLtMatmulPreference_t wishes = nullptr;
+    check(f_.cublasLtMatmulPreferenceCreate(&wishes), "choosing a kernel");
+    auto wish = [&](cublasLtMatmulPreferenceAttributes_t which, const auto& value) {
+      f_.cublasLtMatmulPreferenceSetAttribute(wishes, which, &value, sizeof value);
+    };
+    wish(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, most_scratch);
+    wish(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
+    for (auto which : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+                       CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
+      wish(which, alignment);
+    cublasLtMatmulHeuristicResult_t best{};
+    int count = 0;
+    const auto status = f_.cublasLtMatmulAlgoGetHeuristic(handle_, product_.descriptor, a_.descriptor, b_.descriptor, result_.descriptor,
+                                                          result_.descriptor, wishes, 1, &best, &count);
+    f_.cublasLtMatmulPreferenceDestroy(wishes);
+    is_possible_ = status == CUBLAS_STATUS_SUCCESS && count == 1 && best.state == CUBLAS_STATUS_SUCCESS;
+    algorithm_ = best.algo;
+    scratch_bytes_ = best.workspaceSize;
+  }
+
+  cublasLtHandle_t handle_;
+  Layout a_, b_, result_;
+  Product product_;
+  cublasLtMatmulAlgo_t algorithm_{};
+  std::size_t scratch_bytes_ = 0;
+  bool is_f64_, is_possible_ = false;
+};
+
+class MatmulCall final : public LibraryCall {
+ public:
+  explicit MatmulCall(std::unique_ptr<Product> product) : product_(std::move(product)) {}
+  void enqueue(CUstream stream, std::span<void* const> operands, std::span<void* const> results, void* scratch) const override {
+    product_->enqueue(stream, operands[0], operands[1], results[0], scratch);
+  }
+  std::size_t scratch_bytes() const override { return product_->scratch_bytes(); }
+  std::string describe() const override { return "cublaslt matmul"; }
+
+ private:
+  std::unique_ptr<Product> product_;
+};
+
+/// Products of fewer multiplications take a generated kernel no longer, and that is stitched with what is around it.
+constexpr std::int64_t least_multiplications = 1 << 15;
+
+}  // namespace
+
+ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& p) {
+  const auto types = types_of(dtype), result_types = types_of(result_dtype);
+  if (!types || !result_types) return {nullptr, "cuBLASLt doesn't multiply " + std::string(name_of(dtype))};
+  constexpr std::int64_t largest = 0x7fffffff;
+  if (std::max({p.a.rows, p.a.columns, p.b.rows, p.b.columns, p.batch}) > largest) return {nullptr, "a size is past 32 bits"};
+  if (!cublas().refusal.empty()) return {nullptr, cublas().refusal};
+  auto product = std::make_unique<CublasProduct>(gpu, *types, result_types->data, p);
+  if (!product->is_possible()) return {nullptr, "cuBLASLt has no kernel for it"};
+  return {std::move(product), {}};
+}
+
+LibraryChoice make_matmul_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node) {
+  const TensorType& type = node.types[0];
+  const Shape& y = type.shape;
+  const auto a = side_of(graph.type(node.operands[0]).shape, y), b = side_of(graph.type(node.operands[1]).shape, y);
+  if (!a || !b) return {nullptr, "the batch dimensions of an operand are neither all of the result's nor all 1"};
+  ProductShape p{*a, *b, {y[y.rank() - 2], y[y.rank() - 1]}, node.attributes.flag("transpose_a"), node.attributes.flag("transpose_b")};
+  if (y.element_count() * (p.transpose_a ? a->rows : a->columns) < least_multiplications)
+    return {nullptr, "a product this small takes a generated kernel no longer"};
+  if (p.result.rows == 1 || p.result.columns == 1) return {nullptr, "a matrix times a vector is a reduction"};
+  p.batch = y.element_count() / (p.result.rows * p.result.columns);
+  if (p.batch > 1) p.result.batch_stride = p.result.rows * p.result.columns;
+  auto choice = make_product(gpu, type.dtype, type.dtype, p);
+  if (!choice.product) return {nullptr, choice.refusal};
+  return {std::make_unique<MatmulCall>(std::move(choice.product)), {}};
+}
+
+}  // namespace weft::cuda

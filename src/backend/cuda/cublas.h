@@ -1,0 +1,40 @@
+// cuBLASLt: matrix products.
+#pragma once
+
+#include "backend/cuda/library_call.h"
+
+#include <cstdint>
+
+namespace weft::cuda {
+
+/// A matrix as it lies, row-major, or a batch of them.
+struct Matrix {
+  std::int64_t rows, columns;
+  std::int64_t batch_stride = 0;  ///< elements from one matrix of the batch to the next
+};
+
+struct ProductShape {
+  Matrix a, b, result;
+  bool transpose_a = false, transpose_b = false;
+  std::int64_t batch = 1;
+};
+
+/// A product in cuBLASLt, whose descriptors and kernel are chosen once. f32 is strict: no TF32.
+class Product {
+ public:
+  virtual ~Product() = default;
+  /// result = a b, or result + a b. May be called from several threads at once.
+  virtual void enqueue(CUstream stream, const void* a, const void* b, void* result, void* scratch, bool adds = false) const = 0;
+  virtual std::size_t scratch_bytes() const = 0;
+};
+
+struct ProductChoice {
+  std::unique_ptr<Product> product;
+  std::string refusal;
+};
+/// Operands are of type `dtype`; the result is too, or of f32.
+ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& shape);
+
+LibraryChoice make_matmul_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node);
+
+}  // namespace weft::cuda

@@ -1,0 +1,33 @@
+// Operations that the CUDA backend leaves to a library, or to code written by hand.
+#pragma once
+
+#include "backend/cuda/gpu.h"
+#include "graph/ir.h"
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace weft::cuda {
+
+/// One operation made ready: descriptors built, algorithm chosen. Its buffers are dense and row-major: the node's operands in order,
+/// then its results.
+class LibraryCall {
+ public:
+  virtual ~LibraryCall() = default;
+  /// Puts the work into the stream, which may be being captured. May be called from several threads at once.
+  virtual void enqueue(CUstream stream, std::span<void* const> operands, std::span<void* const> results, void* scratch) const = 0;
+  /// Bytes of scratch memory that a run needs.
+  virtual std::size_t scratch_bytes() const { return 0; }
+  /// The library's kernel, for explanations.
+  virtual std::string describe() const = 0;
+};
+
+/// Why a library does not take an operation, when `call` is null.
+struct LibraryChoice {
+  std::unique_ptr<LibraryCall> call;
+  std::string refusal;
+};
+
+}  // namespace weft::cuda

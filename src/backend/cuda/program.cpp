@@ -1,0 +1,464 @@
+// A program on a GPU: generated kernels and library calls in order, over one arena, replayed as one CUDA graph once they ran before.
+#include "backend/cuda/convolution.h"
+#include "backend/cuda/cublas.h"
+#include "backend/cuda/emit.h"
+#include "backend/cuda/gpu.h"
+#include "backend/cuda/library_call.h"
+#include "backend/cuda/sort.h"
+#include "backend/cuda/staging.h"
+#include "compile/backend.h"
+#include "plan/placement.h"
+#include "stitch/explain.h"
+#include "stitch/rules.h"
+
+#include <weft/error.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <set>
+
+namespace weft::cuda {
+namespace {
+
+using plan::Copy;
+using plan::Place;
+
+/// Addresses in a run's table: where they begin, and how many.
+struct Entries {
+  std::size_t first = 0, count = 0;
+  std::span<void* const> of(const std::vector<void*>& table) const { return {table.data() + first, count}; }
+};
+
+struct KernelCall {
+  const kernel::Kernel* kernel = nullptr;
+  Generated code;
+  Gpu::Function function;
+  std::vector<const kernel::Term*> checks;
+  std::size_t fault = 0;  ///< place of its report, if it checks anything
+  Entries buffers;
+};
+
+struct LibraryInvocation {
+  std::unique_ptr<LibraryCall> call;
+  ir::NodeId node = -1;
+  Entries operands, results, scratch;
+};
+
+/// A step of the schedule, in the order of execution.
+struct Step {
+  bool is_library = false;
+  std::size_t index = 0;
+};
+
+/// Steps first, first + 1, ... that don't depend on each other.
+struct Launch {
+  std::size_t first = 0, count = 0;
+};
+
+/// The steps of a run with certain addresses, as one graph.
+struct Captured {
+  std::vector<void*> given;
+  CUgraphExec graph = nullptr;  ///< null until the addresses come a second time
+};
+
+/// Memory of one run at a time, and what depends on its addresses.
+struct CudaContext : CompiledProgram::Context {
+  explicit CudaContext(Gpu& gpu, const Program& program, bool takes_run_index, std::size_t faults)
+      : gpu(gpu), staging(gpu, program, takes_run_index, faults) {
+    check(driver().cuStreamCreate(&capturing, CU_STREAM_NON_BLOCKING), "making a queue");
+    for (auto& lane : lanes) {
+      check(driver().cuStreamCreate(&lane.stream, CU_STREAM_NON_BLOCKING), "making a queue");
+      check(driver().cuEventCreate(&lane.done, CU_EVENT_DISABLE_TIMING), "making an event");
+    }
+    check(driver().cuEventCreate(&ready, CU_EVENT_DISABLE_TIMING), "making an event");
+  }
+  ~CudaContext() override {
+    forget_graphs();
+    driver().cuStreamDestroy(capturing);
+    for (auto& lane : lanes) {
+      driver().cuStreamDestroy(lane.stream);
+      driver().cuEventDestroy(lane.done);
+    }
+    driver().cuEventDestroy(ready);
+  }
+  CudaContext(const CudaContext&) = delete;
+  CudaContext& operator=(const CudaContext&) = delete;
+
+  void forget_graphs() {
+    for (auto& c : captured)
+      if (c.graph) driver().cuGraphExecDestroy(c.graph);
+    captured.clear();
+  }
+
+  Gpu& gpu;
+  Staging staging;
+  std::shared_ptr<std::byte> arena;
+  std::vector<void*> table;
+  std::vector<void*> given;                       ///< what was given to the last run
+  std::vector<std::vector<std::byte>> arguments;  ///< by kernel call
+  CUstream capturing = nullptr;                   ///< takes work only to make graphs of it
+  std::vector<Captured> captured;                 ///< the most recently used last
+  /// Steps that don't depend on each other are dealt out to these besides the queue itself.
+  struct Lane {
+    CUstream stream = nullptr;
+    CUevent done = nullptr;
+  };
+  std::array<Lane, 3> lanes;
+  CUevent ready = nullptr;
+};
+
+/// Runs whose addresses take turns among no more than these are replayed: feeds from two buffers, variables whose values change places.
+constexpr std::size_t most_captured = 8;
+/// Fewer steps that don't depend on each other take less time one after the other than lanes take to wait for each other.
+constexpr std::size_t least_dealt_out = 4;
+/// A graph of less is no faster than the launch itself.
+constexpr std::size_t least_captured = 2;
+
+class CudaProgram : public CompiledProgram {
+ public:
+  CudaProgram(const Program& program, const RunOptions& options) : program_(program), gpu_(Gpu::at(options.device)) {
+    std::map<ir::NodeId, LibraryChoice> library;
+    schedule_ = lower(program_, stitch_rules(options), [&](ir::NodeId id) {
+      const auto name = program_.graph[id].op->name;
+      if (name == "sort" || name == "arg_sort" || name == "top_k") {
+        library[id].call = make_sort_call(gpu_, program_.graph, program_.graph[id]);
+        return true;
+      }
+      if (name != "matmul" && !name.starts_with("conv")) return false;
+      auto& choice = library[id];
+      choice = (name == "matmul" ? make_matmul_call : make_convolution_call)(gpu_, program_.graph, program_.graph[id]);
+      if (!choice.call) refusals_.push_back({id, -1, "is not left to cuBLASLt: " + choice.refusal});
+      return choice.call != nullptr;
+    });
+    std::vector<plan::StepMemory> memory(schedule_.steps.size());
+    for (std::size_t s = 0; s < memory.size(); ++s)
+      if (const auto* step = std::get_if<Schedule::LibraryStep>(&schedule_.steps[s])) memory[s].scratch = library[step->node].call->scratch_bytes();
+    placement_ = plan::place_values(program_, schedule_, memory, plan::Failure::is_late);
+    upload_constants();
+    prepare_steps(library);
+    group_given_places();
+  }
+
+  Device device() const override { return Device::cuda(gpu_.index()); }
+  bool is_in_place(std::size_t update) const override { return placement_.is_in_place[update]; }
+
+  std::unique_ptr<Context> make_context() const override {
+    gpu_.make_current();
+    auto context = std::make_unique<CudaContext>(gpu_, program_, takes_run_index_, faults_);
+    context->arena = gpu_.allocate(static_cast<std::size_t>(placement_.arena_bytes), "intermediate values");
+    context->given.resize(given_.size());
+    for (const auto& p : places_) context->table.push_back(is_given(p) ? nullptr : own_address(p, *context));
+    for (const auto& call : kernel_calls_) context->arguments.push_back(call.code.arguments);
+    return context;
+  }
+
+  void run(Context& given_context, const RunArrays& arrays) const override {
+    auto& context = static_cast<CudaContext&>(given_context);
+    gpu_.make_current();
+    if (context.staging.prepare(arrays)) context.forget_graphs();
+    take_addresses(context, arrays);
+    context.staging.take_feeds(arrays);
+    if (arrays.step_seconds) run_timed(context, *arrays.step_seconds);
+    else if (const CUgraphExec graph = graph_of(context)) check(driver().cuGraphLaunch(graph, gpu_.stream()), "starting a run");
+    else enqueue_all(context, gpu_.stream());
+    if (!context.staging.waits()) return context.staging.leave();
+    const auto faults = context.staging.wait(arrays);
+    for (const auto& call : kernel_calls_)
+      if (!call.checks.empty() && faults[call.fault].term >= 0) {
+        const kernel::IndexFault fault = faults[call.fault];
+        context.staging.clear_faults();
+        kernel::fail(program_.graph, *call.checks[static_cast<std::size_t>(fault.term)], fault.index);
+      }
+  }
+
+  void describe(CompileStatistics& s) const override {
+    s.kernels = static_cast<int>(kernel_calls_.size());
+    s.library_calls = static_cast<int>(library_calls_.size());
+    s.kernels_compiled = 0;
+    for (const auto& call : kernel_calls_) s.kernels_compiled += call.function.was_compiled;
+    plan::describe(program_, schedule_, placement_, s);
+  }
+
+  std::string dump() const override {
+    std::string text = "== kernels\n";
+    for (const auto& step : steps_) {
+      if (step.is_library) {
+        const auto& call = library_calls_[step.index];
+        text += "library " + describe(call.node) + ": " + call.call->describe() + "\n";
+      } else {
+        text += kernel::print(*kernel_calls_[step.index].kernel, [&](ir::Value v) { return schedule_.type_of(program_.graph, v); });
+      }
+    }
+    text += "== not stitched\n";
+    for (const auto& r : explain().refusals)
+      text += describe(r.producer) + (r.consumer < 0 ? " " : " apart from " + describe(r.consumer) + ": ") + r.why + "\n";
+    return text + "arena: " + std::to_string(placement_.arena_bytes) + " bytes, at most " + std::to_string(placement_.live_maximum) + " alive\n";
+  }
+
+  Explanation explain() const override {
+    std::vector<int> order;
+    for (const auto& steps : placement_.launches) order.insert(order.end(), steps.begin(), steps.end());
+    std::map<ir::NodeId, std::string> kernels;
+    for (const auto& call : library_calls_) kernels[call.node] = call.call->describe();
+    Explanation e = weft::explain(program_, schedule_, order, [&](ir::NodeId id) { return kernels.at(id); });
+    e.refusals.insert(e.refusals.begin(), refusals_.begin(), refusals_.end());
+    return e;
+  }
+
+  std::vector<Listing> listings() const override {
+    std::vector<Listing> list;
+    std::set<std::string_view> seen;
+    for (const auto& call : kernel_calls_) {
+      if (!seen.insert(call.code.source).second) continue;
+      const std::string number = std::to_string(seen.size() - 1);
+      list.push_back({std::string(number.size() < 3 ? 3 - number.size() : 0, '0') + number + "_" + call.kernel->name + ".cu", call.code.source});
+    }
+    return list;
+  }
+
+ private:
+  std::string describe(ir::NodeId id) const { return "%" + std::to_string(id) + " " + ir::describe(program_.graph[id]); }
+
+  // Making ready --------------------------------------------------------------------------------------------------------
+
+  void upload_constants() {
+    for (const auto& c : placement_.constants) constants_.push_back(c.dense().to(device()));
+  }
+
+  Entries enter(Place p) {
+    places_.push_back(p);
+    takes_run_index_ |= p.kind == Place::Kind::run_index;
+    return {places_.size() - 1, 1};
+  }
+
+  void prepare_steps(std::map<ir::NodeId, LibraryChoice>& library) {
+    const GpuProperties& p = gpu_.properties();
+    const DeviceProperties target{p.compute_capability, p.multiprocessors, p.shared_bytes_per_block};
+    for (const auto& launch : placement_.launches) {
+      launches_.push_back({steps_.size(), launch.size()});
+      for (int s : launch) {
+        const auto& step = schedule_.steps[static_cast<std::size_t>(s)];
+        if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) {
+          steps_.push_back({false, kernel_calls_.size()});
+          KernelCall& call = kernel_calls_.emplace_back();
+          call.kernel = &k->kernel;
+          call.code = generate(k->kernel, target);
+          call.checks = kernel::checked_terms(k->kernel);
+          if (!call.checks.empty()) call.fault = faults_++;
+          call.buffers = {places_.size(), k->kernel.buffers.size()};
+          for (const auto& use : k->kernel.buffers) enter(placement_.of(schedule_, use.value));
+        } else {
+          const ir::NodeId id = std::get<Schedule::LibraryStep>(step).node;
+          const ir::Node& node = program_.graph[id];
+          steps_.push_back({true, library_calls_.size()});
+          LibraryInvocation& call = library_calls_.emplace_back();
+          call.call = std::move(library.at(id).call);
+          call.node = id;
+          call.operands = {places_.size(), node.operands.size()};
+          for (auto v : node.operands) enter(placement_.of(schedule_, v));
+          call.results = {places_.size(), node.types.size()};
+          for (std::size_t r = 0; r < node.types.size(); ++r) enter(placement_.of(schedule_, {id, static_cast<std::int32_t>(r)}));
+          call.scratch = enter(placement_.scratch[static_cast<std::size_t>(s)]);
+        }
+      }
+    }
+    std::vector<Gpu::Source> sources;
+    for (const auto& call : kernel_calls_) sources.push_back({call.code.source, call.code.entry});
+    const auto functions = gpu_.load(sources);
+    for (std::size_t i = 0; i < functions.size(); ++i) kernel_calls_[i].function = functions[i];
+  }
+
+  // Addresses -----------------------------------------------------------------------------------------------------------
+
+  /// Feeds, variables, targets, updates and the number of the run, as far as steps touch them, and where in the table.
+  struct Given {
+    Place place;
+    std::vector<std::size_t> entries;
+  };
+
+  static bool is_given(Place p) { return p.is_given() || p.kind == Place::Kind::run_index; }
+
+  void group_given_places() {
+    std::map<std::pair<Place::Kind, std::int64_t>, std::size_t> index;
+    auto group = [&](Place p) -> Given& {
+      const auto [found, is_new] = index.try_emplace({p.kind, p.index}, given_.size());
+      if (is_new) given_.push_back({p, {}});
+      return given_[found->second];
+    };
+    for (std::size_t i = 0; i < places_.size(); ++i)
+      if (is_given(places_[i])) group(places_[i]).entries.push_back(i);
+    for (const auto* copies : {&placement_.first_copies, &placement_.last_copies})
+      for (const auto& c : *copies)
+        for (Place p : {c.from, c.to})
+          if (is_given(p)) copied_[{p.kind, p.index}] = static_cast<std::size_t>(&group(p) - given_.data()), takes_run_index_ |= !p.is_given();
+  }
+
+  void take_addresses(CudaContext& context, const RunArrays& arrays) const {
+    for (std::size_t i = 0; i < given_.size(); ++i) {
+      void* p = given_address(given_[i].place, context, arrays);
+      if (p == context.given[i]) continue;
+      context.given[i] = p;
+      for (auto entry : given_[i].entries) context.table[entry] = p;
+    }
+  }
+
+  void* given_address(Place p, CudaContext& context, const RunArrays& arrays) const {
+    const auto i = static_cast<std::size_t>(p.index);
+    switch (p.kind) {
+      case Place::Kind::feed: return arrays.feed_devices[i].is_cpu() ? context.staging.feed(i) : const_cast<std::byte*>(arrays.feeds[i]);
+      case Place::Kind::variable: return const_cast<std::byte*>(arrays.variables[i]);
+      case Place::Kind::target: return arrays.target_devices[i].is_cpu() ? context.staging.target(i) : arrays.targets[i];
+      case Place::Kind::update: return arrays.updates[i];
+      default: return context.staging.run_index();
+    }
+  }
+
+  void* own_address(Place p, const CudaContext& context) const {
+    if (p.kind == Place::Kind::constant) return const_cast<std::byte*>(constants_[static_cast<std::size_t>(p.index)].data());
+    return context.arena.get() + p.index;
+  }
+
+  // Running -------------------------------------------------------------------------------------------------------------
+
+  /// The graph of a run with these addresses, if it pays to have one.
+  CUgraphExec graph_of(CudaContext& context) const {
+    auto& list = context.captured;
+    if (steps_.size() + placement_.first_copies.size() + placement_.last_copies.size() + context.staging.copies() < least_captured) return nullptr;
+    const auto found = std::ranges::find(list, context.given, &Captured::given);
+    if (found == list.end()) {
+      if (list.size() == most_captured) {
+        if (list.front().graph) check(driver().cuGraphExecDestroy(list.front().graph), "forgetting a graph");
+        list.erase(list.begin());
+      }
+      list.push_back({context.given});
+      return nullptr;
+    }
+    std::rotate(found, found + 1, list.end());
+    Captured& captured = list.back();
+    if (!captured.graph) captured.graph = capture(context);
+    return captured.graph;
+  }
+
+  CUgraphExec capture(CudaContext& context) const {
+    check(driver().cuStreamBeginCapture(context.capturing, CU_STREAM_CAPTURE_MODE_RELAXED), "recording a run");
+    CUgraph graph = nullptr;
+    try {
+      enqueue_all(context, context.capturing);
+    } catch (...) {
+      driver().cuStreamEndCapture(context.capturing, &graph);
+      if (graph) driver().cuGraphDestroy(graph);
+      throw;
+    }
+    check(driver().cuStreamEndCapture(context.capturing, &graph), "recording a run");
+    CUgraphExec exec = nullptr;
+    const CUresult result = driver().cuGraphInstantiateWithFlags(&exec, graph, 0);
+    driver().cuGraphDestroy(graph);
+    check(result, "making a graph of a run");
+    return exec;
+  }
+
+  void enqueue_all(CudaContext& context, CUstream stream) const {
+    context.staging.enqueue_in(stream);
+    enqueue(placement_.first_copies, context, stream);
+    for (const auto& launch : launches_) enqueue(launch, context, stream);
+    enqueue(placement_.last_copies, context, stream);
+    context.staging.enqueue_out(stream);
+  }
+
+  void enqueue(const Launch& launch, CudaContext& context, CUstream stream) const {
+    const bool deals_out = launch.count >= least_dealt_out;
+    if (deals_out) {
+      check(driver().cuEventRecord(context.ready, stream), "starting lanes");
+      for (const auto& lane : context.lanes) check(driver().cuStreamWaitEvent(lane.stream, context.ready, 0), "starting lanes");
+    }
+    for (std::size_t i = 0; i < launch.count; ++i) {
+      const std::size_t lane = deals_out ? i % (context.lanes.size() + 1) : 0;
+      enqueue(steps_[launch.first + i], context, lane == 0 ? stream : context.lanes[lane - 1].stream);
+    }
+    if (!deals_out) return;
+    for (const auto& lane : context.lanes) {
+      check(driver().cuEventRecord(lane.done, lane.stream), "joining lanes");
+      check(driver().cuStreamWaitEvent(stream, lane.done, 0), "joining lanes");
+    }
+  }
+
+  void enqueue(const Step& step, CudaContext& context, CUstream stream) const {
+    if (step.is_library) {
+      const auto& call = library_calls_[step.index];
+      return call.call->enqueue(stream, call.operands.of(context.table), call.results.of(context.table), context.table[call.scratch.first]);
+    }
+    const KernelCall& call = kernel_calls_[step.index];
+    if (call.code.blocks == 0) return;
+    auto& arguments = context.arguments[step.index];
+    const std::size_t addresses = call.buffers.count * sizeof(void*);
+    std::memcpy(arguments.data(), context.table.data() + call.buffers.first, addresses);
+    if (!call.checks.empty()) {
+      const void* fault = context.staging.fault(call.fault);
+      std::memcpy(arguments.data() + addresses, &fault, sizeof fault);
+    }
+    void* parameters[] = {arguments.data()};
+    check(driver().cuLaunchKernel(call.function.handle, call.code.blocks, 1, 1, call.code.threads, 1, 1, call.code.shared_bytes, stream, parameters,
+                                  nullptr),
+          call.kernel->name.c_str());
+  }
+
+  void enqueue(const std::vector<Copy>& copies, const CudaContext& context, CUstream stream) const {
+    auto address = [&](Place p) {
+      return reinterpret_cast<CUdeviceptr>(is_given(p) ? context.given[copied_.at({p.kind, p.index})] : own_address(p, context));
+    };
+    for (const auto& c : copies)
+      if (c.bytes > 0)
+        check(driver().cuMemcpyDtoDAsync(address(c.to), address(c.from), static_cast<std::size_t>(c.bytes), stream), "copying a result");
+  }
+
+  /// Every step between two events.
+  void run_timed(CudaContext& context, std::vector<double>& seconds) const {
+    std::vector<CUevent> events(steps_.size() + 1);
+    for (auto& e : events) check(driver().cuEventCreate(&e, CU_EVENT_DEFAULT), "making an event");
+    const CUstream stream = gpu_.stream();
+    context.staging.enqueue_in(stream);
+    enqueue(placement_.first_copies, context, stream);
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+      check(driver().cuEventRecord(events[i], stream), "timing a step");
+      enqueue(steps_[i], context, stream);
+    }
+    check(driver().cuEventRecord(events.back(), stream), "timing a step");
+    enqueue(placement_.last_copies, context, stream);
+    context.staging.enqueue_out(stream);
+    gpu_.wait();
+    seconds.clear();
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+      float milliseconds = 0;
+      check(driver().cuEventElapsedTime(&milliseconds, events[i], events[i + 1]), "timing a step");
+      seconds.push_back(1e-3 * milliseconds);
+    }
+    for (auto e : events) driver().cuEventDestroy(e);
+  }
+
+  Program program_;
+  Gpu& gpu_;
+  Schedule schedule_;
+  std::vector<Explanation::Refusal> refusals_;  ///< of the library
+  plan::Placement placement_;
+  std::vector<NDArray> constants_;  ///< on the GPU
+  std::vector<Step> steps_;
+  std::vector<Launch> launches_;
+  std::vector<KernelCall> kernel_calls_;
+  std::vector<LibraryInvocation> library_calls_;
+  std::size_t faults_ = 0;  ///< kernels that check indices
+  bool takes_run_index_ = false;
+  std::vector<Place> places_;  ///< of the table's entries
+  std::vector<Given> given_;
+  std::map<std::pair<Place::Kind, std::int64_t>, std::size_t> copied_;  ///< where among the given what copies touch is
+};
+
+}  // namespace
+
+std::unique_ptr<CompiledProgram> make_code(const Program& program, const RunOptions& options) {
+  return std::make_unique<CudaProgram>(program, options);
+}
+
+}  // namespace weft::cuda

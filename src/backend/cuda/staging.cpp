@@ -1,0 +1,127 @@
+#include "backend/cuda/staging.h"
+
+#include <weft/error.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace weft::cuda {
+namespace {
+
+constexpr std::size_t alignment = 256;
+/// Bytes from which an array is copied by itself: the time that a copy on the host takes would show.
+constexpr std::int64_t large_from = std::int64_t{1} << 20;
+
+std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+
+std::shared_ptr<std::byte> pinned(std::size_t bytes) {
+  auto memory = allocate_pinned(bytes);
+  if (!memory) throw RunError("out of memory: " + std::to_string(bytes) + " bytes of pinned host memory are wanted for feeds and results");
+  return memory;
+}
+
+}  // namespace
+
+Staging::Staging(Gpu& gpu, const Program& program, bool takes_run_index, std::size_t faults)
+    : gpu_(gpu), takes_run_index_(takes_run_index), faults_(faults) {
+  for (const auto& f : program.feeds) feeds_.push_back({program.graph[f.node].types[0].byte_count()});
+  for (auto t : program.targets) targets_.push_back({program.graph.type(t).byte_count()});
+  gpu_.make_current();
+  check(driver().cuEventCreate(&taken_, CU_EVENT_DISABLE_TIMING), "making an event");
+}
+
+Staging::~Staging() {
+  if (is_busy_) driver().cuEventSynchronize(taken_);
+  driver().cuEventDestroy(taken_);
+}
+
+bool Staging::take_devices(std::vector<Staged>& list, std::span<const Device> devices) {
+  bool changes = false;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const bool is_on_host = devices[i].is_cpu();
+    changes |= is_on_host != list[i].is_on_host;
+    list[i].is_on_host = is_on_host;
+    list[i].is_large = list[i].bytes >= large_from;
+  }
+  return changes;
+}
+
+std::pair<std::size_t, std::size_t> Staging::arrange(std::vector<Staged>& list, std::size_t first) {
+  std::size_t end = first, small_end = first;
+  for (const bool large : {false, true}) {
+    for (auto& s : list) {
+      if (!s.is_on_host || s.is_large != large) continue;
+      s.offset = aligned(end);
+      end = s.offset + static_cast<std::size_t>(s.bytes);
+    }
+    if (!large) small_end = end;
+  }
+  return {small_end, end};
+}
+
+bool Staging::prepare(const RunArrays& arrays) {
+  const bool feeds_change = take_devices(feeds_, arrays.feed_devices), targets_change = take_devices(targets_, arrays.target_devices);
+  if (is_prepared_ && !feeds_change && !targets_change) return false;
+  if (is_busy_) check(driver().cuEventSynchronize(taken_), "waiting for feeds");
+  const auto [in_small, in_all] = arrange(feeds_, takes_run_index_ ? sizeof arrays.run_index : 0);
+  const auto [out_small, out_all] = arrange(targets_, faults_ * sizeof(kernel::IndexFault));
+  in_ = gpu_.allocate(in_all, "feeds");
+  out_ = gpu_.allocate(out_all, "results");
+  host_in_ = pinned(in_bytes_ = in_small);
+  host_out_ = pinned(out_bytes_ = out_small);
+  has_large_targets_ = out_all > out_small;
+  is_prepared_ = true;
+  gpu_.clear(out_.get(), out_small);  // the gaps between results are copied too
+  clear_faults();
+  return true;
+}
+
+void Staging::clear_faults() {
+  // A term of -1, and so bytes of ones.
+  if (faults_ > 0)
+    check(driver().cuMemsetD8Async(reinterpret_cast<CUdeviceptr>(out_.get()), 0xff, faults_ * sizeof(kernel::IndexFault), gpu_.stream()),
+          "clearing reports");
+}
+
+void Staging::take_feeds(const RunArrays& arrays) {
+  if (is_busy_) check(driver().cuEventSynchronize(taken_), "waiting for feeds");
+  is_busy_ = false;
+  if (takes_run_index_) std::memcpy(host_in_.get(), &arrays.run_index, sizeof arrays.run_index);
+  for (std::size_t i = 0; i < feeds_.size(); ++i) {
+    const Staged& s = feeds_[i];
+    if (!s.is_on_host || s.bytes == 0) continue;
+    const auto bytes = static_cast<std::size_t>(s.bytes);
+    if (!s.is_large) std::memcpy(host_in_.get() + s.offset, arrays.feeds[i], bytes);
+    else copy(Device::cuda(gpu_.index()), feed(i), Device::cpu(), arrays.feeds[i], bytes);
+  }
+}
+
+void Staging::enqueue_in(CUstream stream) const {
+  if (in_bytes_ > 0) check(driver().cuMemcpyHtoDAsync(reinterpret_cast<CUdeviceptr>(in_.get()), host_in_.get(), in_bytes_, stream), "copying feeds");
+}
+
+void Staging::enqueue_out(CUstream stream) const {
+  if (out_bytes_ > 0)
+    check(driver().cuMemcpyDtoHAsync(host_out_.get(), reinterpret_cast<CUdeviceptr>(out_.get()), out_bytes_, stream), "copying results");
+}
+
+std::span<const kernel::IndexFault> Staging::wait(const RunArrays& arrays) {
+  for (std::size_t i = 0; i < targets_.size(); ++i)
+    if (targets_[i].is_on_host && targets_[i].is_large)
+      check(driver().cuMemcpyDtoHAsync(arrays.targets[i], reinterpret_cast<CUdeviceptr>(target(i)), static_cast<std::size_t>(targets_[i].bytes),
+                                       gpu_.stream()),
+            "copying results");
+  gpu_.wait();
+  for (std::size_t i = 0; i < targets_.size(); ++i)
+    if (const Staged& s = targets_[i]; s.is_on_host && !s.is_large && s.bytes > 0)
+      std::memcpy(arrays.targets[i], host_out_.get() + s.offset, static_cast<std::size_t>(s.bytes));
+  return {reinterpret_cast<const kernel::IndexFault*>(host_out_.get()), faults_};
+}
+
+void Staging::leave() {
+  if (in_bytes_ == 0) return;
+  check(driver().cuEventRecord(taken_, gpu_.stream()), "marking the end of a run");
+  is_busy_ = true;
+}
+
+}  // namespace weft::cuda

@@ -1,0 +1,301 @@
+// What is particular to running on a GPU: where arrays and variables lie, replayed runs, and failures.
+#include "compare.h"
+#include "compile/backend.h"
+
+#include <weft/weft.h>
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace weft {
+namespace {
+
+constexpr RunOptions cuda{.backend = Backend::cuda}, reference{.backend = Backend::reference};
+
+class CudaRun : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (const auto why = why_not(Backend::cuda); !why.empty()) GTEST_SKIP() << why;
+  }
+};
+
+NDArray counting(std::int64_t n, float first = 0) {
+  NDArray a(f32, {n});
+  std::iota(a.elements<float>().begin(), a.elements<float>().end(), first);
+  return a;
+}
+
+bool same(const NDArray& a, const NDArray& b) {
+  const NDArray x = a.to(Device::cpu()).copy(), y = b.to(Device::cpu()).copy();
+  return x.type() == y.type() && std::memcmp(x.data(), y.data(), static_cast<std::size_t>(x.byte_count())) == 0;
+}
+
+using CudaArrays = CudaRun;
+
+TEST_F(CudaArrays, GoToTheGpuAndComeBack) {
+  const NDArray host = counting(1000), there = host.to(Device::cuda());
+  EXPECT_EQ(there.device(), Device::cuda());
+  EXPECT_TRUE(same(host, there));
+  EXPECT_TRUE(same(there.copy(), host));
+  EXPECT_EQ(there.str(), host.str());
+  EXPECT_EQ(there.slice(0, 7, 8).item(), 7);
+  EXPECT_TRUE(same(there.cast(i32), host.cast(i32)));
+  EXPECT_THROW(NDArray(f32, {3}, Device::cuda()).elements<float>(), RunError);
+}
+
+TEST_F(CudaArrays, HaveViewsThatAreCopiedAsTheyAreOnTheHost) {
+  const NDArray host = counting(60).reshape({6, 10}), there = host.to(Device::cuda());
+  const auto view = [](const NDArray& a) { return a.slice(0, 5, 0, -2).transpose(0, 1); };
+  EXPECT_TRUE(same(view(there).copy(), view(host).copy()));
+  NDArray changed = there.copy(), expected = host.copy();
+  view(changed).assign(view(host.cast(f32)).copy());
+  view(expected).assign(view(host).copy());
+  EXPECT_TRUE(same(changed, expected));
+}
+
+TEST_F(CudaRun, ComputesWhatTheReferenceDoes) {
+  Graph g;
+  const Tensor x = g.placeholder({dynamic, 300}, f32, "x"), w = g.variable(init::glorot({300, 50})), b = g.variable(init::zeros({50}));
+  const Tensor y = softmax(relu(matmul(x, w) + b), -1);
+  for (const std::int64_t rows : {1, 3, 64}) {
+    const Feeds feeds{{x, counting(rows * 300).reshape({rows, 300})}};
+    const NDArray expected = g.run(feeds, {y}, std::span<const Operation>{}, reference)[0];
+    EXPECT_TRUE(agree(expected, g.run(feeds, {y}, std::span<const Operation>{}, cuda)[0], {.ulp = 64, .scale = 1}));
+  }
+}
+
+TEST_F(CudaRun, TakesAndGivesArraysOnEitherSide) {
+  Graph g;
+  const Tensor x = g.placeholder({5000}, f32, "x"), y = g.placeholder({5000}, f32, "y");
+  const Tensor sum = x + y, product = x * y;
+  const Executable e = g.compile({{x, {f32, {5000}}}, {y, {f32, {5000}}}}, {sum, product}, {}, cuda);
+  const NDArray a = counting(5000), b = counting(5000, 3);
+  const auto expected = g.run({{x, a}, {y, b}}, {sum, product}, std::span<const Operation>{}, reference);
+  for (int repeat = 0; repeat < 4; ++repeat)
+    for (const Device first : {Device::cpu(), Device::cuda()})
+      for (const Device second : {Device::cpu(), Device::cuda()}) {
+        const std::vector<TensorData> feeds{a.to(first), b.to(second)};
+        std::vector<TensorData> results{NDArray(f32, {5000}, second), NDArray(f32, {5000}, first)};
+        e.run(feeds, results);
+        EXPECT_TRUE(same(expected[0], results[0].array())) << repeat << first.str() << second.str();
+        EXPECT_TRUE(same(expected[1], results[1].array())) << repeat << first.str() << second.str();
+      }
+}
+
+TEST_F(CudaRun, CopesWithAnyLayoutAndWithLargeArrays) {
+  Graph g;
+  const Tensor x = g.placeholder({1000, 700}, f32, "x"), y = x * 2.0f;
+  const Executable e = g.compile({{x, {f32, {1000, 700}}}}, {y}, {}, cuda);
+  const NDArray turned = counting(700'000).reshape({700, 1000}).transpose(0, 1);
+  for (const NDArray& feed :
+       {turned, turned.copy(), turned.to(Device::cuda()), counting(700'000).reshape({700, 1000}).to(Device::cuda()).transpose(0, 1)}) {
+    const NDArray got = e.run({feed})[0];
+    EXPECT_EQ(got.slice(0, 3, 4).slice(1, 5, 6).item(), 2.0 * (5 * 1000 + 3));
+    EXPECT_EQ(got.slice(0, 999, 1000).slice(1, 699, 700).item(), 2.0 * 699'999);
+  }
+  std::vector<TensorData> results{NDArray(f32, {700, 1000}, Device::cuda()).transpose(0, 1)};
+  e.run(std::vector<TensorData>{turned}, results);
+  EXPECT_EQ(results[0].array().slice(0, 3, 4).slice(1, 5, 6).item(), 2.0 * (5 * 1000 + 3));
+}
+
+TEST_F(CudaRun, ReplaysRunsWhoseArraysChange) {
+  Graph g;
+  const Tensor x = g.placeholder({100}, f32, "x"), y = sum(exp(x * 0.01f)) + x;
+  const Executable e = g.compile({{x, {f32, {100}}}}, {y}, {}, cuda);
+  std::vector<NDArray> buffers;
+  for (int i = 0; i < 12; ++i) buffers.push_back(counting(100, static_cast<float>(i)).to(Device::cuda()));
+  for (int i = 0; i < 100; ++i) {
+    const std::size_t which = static_cast<std::size_t>(i * 7 % (i < 50 ? 3 : 12));
+    const std::vector<TensorData> feeds{buffers[which]};
+    const NDArray expected = g.run({{x, buffers[which].to(Device::cpu())}}, {y}, std::span<const Operation>{}, reference)[0];
+    EXPECT_TRUE(agree(expected, e.run(feeds)[0], {.ulp = 16})) << i;
+  }
+}
+
+TEST_F(CudaRun, GivesRandomNumbersOfItsOwnToEachRun) {
+  Graph g;
+  const Tensor noise = random_uniform(g, {1000}), again = noise + 1.0f;
+  const Executable on_gpu = g.compile({}, {again}, {}, cuda);
+  std::vector<NDArray> seen;
+  for (int i = 0; i < 5; ++i) {
+    seen.push_back(on_gpu.run({})[0]);
+    for (int j = 0; j < i; ++j) EXPECT_FALSE(same(seen[static_cast<std::size_t>(j)], seen.back()));
+  }
+}
+
+// Variables -------------------------------------------------------------------------------------------------------------
+
+TEST_F(CudaRun, KeepsVariablesThatAllBackendsSee) {
+  Graph g;
+  const Tensor v = g.variable(counting(10)), step = g.placeholder({}, f32);
+  const Operation add = g.assign(v, v + step);
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 4; ++i) g.run({{step, 1.0f}}, {}, {add}, cuda);
+    g.run({{step, 10.0f}}, {}, {add}, reference);
+    EXPECT_TRUE(same(g.value(v), counting(10, static_cast<float>(14 * (round + 1)))));
+  }
+  g.set_value(v, counting(10, 100));
+  EXPECT_TRUE(same(g.run({}, {v * 1.0f}, std::span<const Operation>{}, cuda)[0], counting(10, 100)));
+  const NDArray before = g.value(v);
+  g.run({{step, 1.0f}}, {}, {add}, cuda);
+  EXPECT_TRUE(same(before, counting(10, 100)));
+  g.set_value(v, counting(10, 7).to(Device::cuda()));
+  EXPECT_TRUE(same(g.run({}, {v * 1.0f}, std::span<const Operation>{}, reference)[0], counting(10, 7)));
+}
+
+TEST_F(CudaRun, TrainsAsTheReferenceDoes) {
+  Graph graphs[2];
+  std::vector<NDArray> losses[2];
+  for (int k = 0; k < 2; ++k) {
+    Graph& g = graphs[k];
+    g.set_seed(5);
+    const Tensor x = g.placeholder({16, 12, 12, 3}, f32, "x"), labels = g.placeholder({16}, i32, "labels");
+    const Tensor w = g.variable(init::he({3, 3, 3, 8})), v = g.variable(init::he({288, 5}));
+    const Tensor y = matmul(reshape(max_pool2d(relu(conv2d(x, w, {.padding = Padding::same})), {2, 2}), {16, 288}), v);
+    const Tensor loss = softmax_cross_entropy(y, labels, Reduction::mean);
+    const auto updates = adam(g.variables(), g.gradients(loss, g.variables()), 0.01f);
+    NDArray images(f32, {16, 12, 12, 3}), classes(i32, {16});
+    for (std::size_t i = 0; i < images.elements<float>().size(); ++i) images.elements<float>()[i] = static_cast<float>(i * 31 % 17) / 17;
+    for (std::size_t i = 0; i < 16; ++i) classes.elements<std::int32_t>()[i] = static_cast<std::int32_t>(i % 5);
+    for (int i = 0; i < 6; ++i)
+      losses[k].push_back(g.run({{x, images}, {labels, classes}}, std::vector{loss}, updates, k == 0 ? reference : cuda)[0]);
+  }
+  for (std::size_t i = 0; i < losses[0].size(); ++i)
+    EXPECT_NEAR(losses[0][i].item(), losses[1][i].item(), 2e-4 * losses[0][i].item()) << "step " << i;
+}
+
+TEST_F(CudaRun, ConvolvesAsTheReferenceDoes) {
+  struct Case {
+    Shape images, weights;
+    std::int64_t stride, dilation;
+    Padding padding;
+  };
+  for (const auto& [images, weights, stride, dilation, padding] :
+       {Case{{5, 13, 11, 8}, {3, 3, 8, 16}, 1, 1, Padding::same}, Case{{4, 20, 21, 3}, {5, 2, 3, 10}, 2, 1, Padding::same},
+        Case{{2, 24, 24, 6}, {3, 3, 6, 12}, 1, 3, Padding::valid}, Case{{3, 16, 16, 32}, {1, 1, 32, 24}, 1, 1, Padding::valid},
+        Case{{2, 17, 17, 16}, {1, 1, 16, 40}, 2, 1, Padding::valid}}) {
+    for (const DType dtype : {f32, f16, bf16, f64}) {
+      Graph g;
+      const Tensor x = g.placeholder(images, dtype), w = g.placeholder(weights, dtype);
+      const Tensor y = conv2d(x, w, {.strides = {stride, stride}, .dilations = {dilation, dilation}, .padding = padding});
+      const Tensor loss = sum(y * y * 0.125f);
+      const auto gradients = g.gradients(loss, {x, w});
+      const auto small = [&](const Shape& shape, std::int64_t step) {
+        NDArray a(f32, shape);
+        std::int64_t i = 0;
+        for (float& v : a.elements<float>()) v = static_cast<float>((i += step) % 17 - 8) / 16;
+        return a.cast(dtype);
+      };
+      const Feeds feeds{{x, small(images, 5)}, {w, small(weights, 7)}};
+      const std::vector<Tensor> targets{y, gradients[0], gradients[1]};
+      const auto expected = g.run(feeds, targets, {}, reference), got = g.run(feeds, targets, {}, cuda);
+      for (std::size_t t = 0; t < targets.size(); ++t)
+        EXPECT_TRUE(agree(expected[t], got[t], {.ulp = 4, .scale = 300})) << images.str() << " " << name_of(dtype) << ", result " << t;
+    }
+  }
+}
+
+TEST_F(CudaRun, GivesTheSameBitsAgain) {
+  Graph g;
+  const Tensor x = g.placeholder({500, 300}, f32, "x");
+  const Tensor y = matmul(x, x, {.transpose_b = true}), s = sum(x), rows = softmax(x, 0);
+  const Executable e = g.compile({{x, {f32, {500, 300}}}}, {y, s, rows}, {}, cuda);
+  NDArray feed(f32, {500, 300});
+  for (std::size_t i = 0; i < 150'000; ++i) feed.elements<float>()[i] = static_cast<float>(i * 7919 % 1009) / 1009;
+  const auto first = e.run({feed});
+  for (int i = 0; i < 5; ++i) {
+    const auto again = e.run({feed});
+    for (std::size_t t = 0; t < 3; ++t) EXPECT_TRUE(same(first[t], again[t])) << t;
+  }
+}
+
+TEST_F(CudaRun, IsSafeFromSeveralThreads) {
+  Graph g;
+  const Tensor x = g.placeholder({3000}, f32, "x"), y = sum(x) + x * 3.0f;
+  const Executable e = g.compile({{x, {f32, {3000}}}}, {y}, {}, cuda);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      const NDArray feed = counting(3000, static_cast<float>(t));
+      const NDArray expected = e.run({feed})[0];
+      for (int i = 0; i < 20; ++i) EXPECT_TRUE(same(expected, e.run({feed})[0]));
+    });
+  for (auto& t : threads) t.join();
+}
+
+TEST_F(CudaRun, UsesAnyOfSeveralGpus) {
+  if (Device::all().size() < 3) GTEST_SKIP() << "there is one GPU";
+  const Device first = Device::cuda(0), second = Device::cuda(1);
+  const RunOptions on_second{.backend = Backend::cuda, .device = 1};
+  const NDArray host = counting(100'000), there = host.to(first).to(second);
+  EXPECT_EQ(there.device(), second);
+  EXPECT_TRUE(same(there, host));
+  Graph g;
+  const Tensor x = g.placeholder({100'000}, f32), v = g.variable(counting(100'000)), y = x + v;
+  const Operation grow = g.assign(v, v + 1.0f);
+  for (int i = 0; i < 3; ++i) {
+    for (const auto& options : {cuda, on_second}) {
+      Results results{{y, NDArray(f32, {100'000}, first)}};
+      g.run({{x, there}}, results, std::vector{grow}, options);
+      EXPECT_EQ(results.at(y).array().slice(0, 99'999, 100'000).item(), 2 * 99'999 + 2 * i + (options == on_second));
+    }
+    EXPECT_TRUE(same(g.value(v), counting(100'000, static_cast<float>(2 * i + 2))));
+  }
+}
+
+// Failures --------------------------------------------------------------------------------------------------------------
+
+TEST_F(CudaRun, ReportsAnIndexOutOfRangeAndLeavesVariablesAsTheyWere) {
+  Graph g;
+  const Tensor table = g.variable(counting(10)), at = g.placeholder({4}, i32, "at");
+  const Tensor taken = gather(table, at, 0);
+  const Operation grow = g.assign(table, table + 1.0f);
+  const auto run = [&](std::vector<std::int32_t> indices) {
+    return g.run({{at, NDArray::of<std::int32_t>({4}, std::span<const std::int32_t>(indices))}}, {taken}, {grow}, cuda)[0];
+  };
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_TRUE(same(run({0, 1, 2, 9}).slice(0, 0, 3), counting(3, static_cast<float>(round))));
+    try {
+      run({0, 1, 12, 9});
+      ADD_FAILURE() << "nothing was thrown";
+    } catch (const RunError& e) { EXPECT_NE(std::string(e.what()).find("index 12 is out of range"), std::string::npos) << e.what(); }
+    EXPECT_TRUE(same(g.value(table), counting(10, static_cast<float>(round + 1))));
+  }
+}
+
+TEST_F(CudaRun, SaysHowMuchMemoryIsMissing) {
+  Graph g;
+  const Tensor v = g.variable(counting(4)), n = g.placeholder({}, f32);
+  const Tensor large = cumulative_sum(broadcast_to(n, {std::int64_t{1} << 40}), 0);
+  const Operation change = g.assign(v, v + sum(large));
+  try {
+    g.run({{n, 1.0f}}, {}, {change}, cuda);
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const RunError& e) {
+    EXPECT_NE(std::string(e.what()).find("out of memory on cuda:0"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("are free"), std::string::npos) << e.what();
+  }
+  EXPECT_TRUE(same(g.value(v), counting(4)));
+}
+
+TEST_F(CudaRun, HoldsNoMoreMemoryAfterManyRuns) {
+  Graph g;
+  const Tensor v = g.variable(counting(1000)), x = g.placeholder({1000}, f32);
+  const Tensor loss = sum(v * x);
+  const Operation change = g.assign(v, v * 0.999f + x);
+  const NDArray feed = counting(1000);
+  const auto run = [&] { g.run({{x, feed}}, {loss}, {change}, cuda); };
+  for (int i = 0; i < 5; ++i) run();
+  const auto free = Device::cuda().properties().memory_free;
+  for (int i = 0; i < 500; ++i) run();
+  EXPECT_EQ(Device::cuda().properties().memory_free, free);
+}
+
+}  // namespace
+}  // namespace weft

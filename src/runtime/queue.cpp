@@ -96,6 +96,8 @@ struct CommandState {
       if (auto* run = std::get_if<RunCommand>(&command)) {
         try {
           run->executable.run(run->feeds, run->results);
+          // Results that stay on a GPU are written some time after.
+          run->executable.state()->compiled.code->device().wait();
         } catch (...) { failure = std::current_exception(); }
       }
     }

@@ -11,6 +11,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
 #include <set>
 #include <span>
 #include <string>
@@ -25,10 +30,13 @@ constexpr cuda::DeviceProperties h100{.compute_capability = 90, .multiprocessors
 std::vector<cuda::Generated> kernels_of(Graph& g, const std::vector<FeedType>& feeds, const Tensors& targets) {
   const Compiled compiled = compile(*g.state(), feeds, targets, {}, {.backend = Backend::reference});
   const Program& program = compiled.program;
-  const Schedule schedule = lower(program, stitch_rules(settled({})), [&](ir::NodeId id) {
-    const auto name = program.graph[id].op->name;
-    return name == "sort" || name == "arg_sort" || name == "top_k";
-  });
+  const Schedule schedule = lower(
+      program, stitch_rules(settled({})),
+      [&](ir::NodeId id) {
+        const auto name = program.graph[id].op->name;
+        return name == "sort" || name == "arg_sort" || name == "top_k";
+      },
+      kernel::targets::gpu);
   std::vector<cuda::Generated> kernels;
   for (const auto& step : schedule.steps)
     if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) kernels.push_back(cuda::generate(k->kernel, h100));
@@ -81,6 +89,61 @@ TEST(CudaEmit, KernelsOfAllOperationsCompile) {
     } catch (const InternalError&) {
       for (const auto& source : some) ASSERT_NO_THROW(compiler.compile(source, compiler.target(capability)));
     }
+  }
+}
+
+/// What is generated for a graph, without the library's functions.
+using Input = std::function<Tensor(Shape, DType)>;
+
+std::string generated(const std::function<Tensor(const Input&)>& build) {
+  Graph g;
+  std::vector<FeedType> feeds;
+  const Tensor result = build([&](Shape shape, DType dtype) {
+    feeds.push_back({g.placeholder(shape, dtype), TensorType{dtype, shape}});
+    return feeds.back().placeholder;
+  });
+  std::string text;
+  for (const auto& k : kernels_of(g, feeds, {result}))
+    text += (text.empty() ? "" : "\n") + k.source.substr(k.source.find("struct Arguments")) + "// " + std::to_string(k.blocks) + " blocks of " +
+            std::to_string(k.threads) + " threads\n";
+  return text;
+}
+
+/// Files of tests/generated; WEFT_WRITE_GENERATED has them written anew.
+TEST(CudaEmit, ReadsAsItDid) {
+  const std::pair<const char*, std::function<Tensor(const Input&)>> kernels[] = {
+      {"gelu", [](const Input& input) { return gelu(input({1 << 24}, f32)); }},
+      {"softmax",
+       [](const Input& input) {
+         return softmax(input({8192, 8192}, f32), -1);
+       }},
+      {"layer_norm",
+       [](const Input& input) {
+         return layer_norm(input({512, 1000}, bf16));
+       }},
+      {"column_sums",
+       [](const Input& input) {
+         return sum(input({8192, 16384}, f32), {0});
+       }},
+      {"cumulative_sum",
+       [](const Input& input) {
+         return cumulative_sum(input({4096, 1000}, f32), 1);
+       }},
+      {"pool_max",
+       [](const Input& input) {
+         return max_pool2d(input({64, 28, 28, 32}, f32), {2, 2});
+       }},
+      {"scatter_add",
+       [](const Input& input) {
+         return scatter(input({50000, 512}, f32), input({8192}, i32), input({8192, 512}, f32), 0, {.mode = ScatterMode::add});
+       }},
+  };
+  for (const auto& [name, build] : kernels) {
+    const std::filesystem::path path = std::filesystem::path(WEFT_SOURCE_DIR) / "tests/generated" / (std::string(name) + ".cu");
+    const std::string text = generated(build);
+    if (std::getenv("WEFT_WRITE_GENERATED")) std::ofstream(path) << text;
+    std::ifstream file(path);
+    EXPECT_EQ(text, std::string(std::istreambuf_iterator<char>(file), {})) << name;
   }
 }
 

@@ -47,8 +47,8 @@ void Lowering::finish(Builder& builder, std::span<const ir::NodeId> members) {
   compact(kernel);
   normalise(kernel);
   const auto make = [&](TensorType type) { return temporary(std::move(type)); };
-  auto kernels = tile(kernel, make);
-  if (kernels.empty()) kernels = split(std::move(kernel), make);
+  auto kernels = target.tiles ? tile(kernel, make) : std::vector<Kernel>{};
+  if (kernels.empty()) kernels = split(std::move(kernel), target, make);
   for (auto& k : kernels) {
     if (k.tiling.rows == 0) keep_dear(k);
     schedule.steps.emplace_back(std::in_place_type<Schedule::KernelStep>, std::move(k));
@@ -97,11 +97,12 @@ void lower_concat(Lowering& l, ir::NodeId id) {
 
 }  // namespace kernel
 
-Schedule lower(const Program& program, const StitchRules& stitch_rules, const std::function<bool(ir::NodeId)>& in_library) {
+Schedule lower(const Program& program, const StitchRules& stitch_rules, const std::function<bool(ir::NodeId)>& in_library,
+               const kernel::Target& target) {
   using namespace kernel;
   Schedule schedule;
   schedule.regions = stitch(program, stitch_rules);
-  Lowering l(program, schedule);
+  Lowering l(program, target, schedule);
 
   struct Rule {
     std::string_view prefix;

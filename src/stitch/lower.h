@@ -4,6 +4,7 @@
 #include "compile/program.h"
 #include "stitch/kernel.h"
 #include "stitch/stitch.h"
+#include "stitch/target.h"
 
 #include <functional>
 #include <map>
@@ -70,6 +71,7 @@ struct Traffic {
 Traffic traffic_of(const ir::Graph& graph, const Schedule& schedule, const Schedule::Step& step);
 
 /// `in_library` says whether a library computes the node.
-Schedule lower(const Program& program, const StitchRules& rules, const std::function<bool(ir::NodeId)>& in_library);
+Schedule lower(const Program& program, const StitchRules& rules, const std::function<bool(ir::NodeId)>& in_library,
+               const kernel::Target& target = kernel::targets::processor);
 
 }  // namespace weft

@@ -9,10 +9,12 @@ namespace weft::kernel {
 /// Collects the steps of a schedule.
 class Lowering {
  public:
-  Lowering(const Program& program, Schedule& schedule) : program(program), graph(program.graph), schedule(schedule) {}
+  Lowering(const Program& program, const Target& target, Schedule& schedule)
+      : program(program), graph(program.graph), target(target), schedule(schedule) {}
 
   const Program& program;
   const ir::Graph& graph;
+  const Target& target;
   Schedule& schedule;
 
   Builder builder(std::vector<std::int64_t> extents, int parallel) const { return Builder(program, schedule, std::move(extents), parallel); }

@@ -64,10 +64,6 @@ void compact(Kernel& kernel) {
 
 namespace {
 
-/// Reductions of at least this many elements to few results are split, so that all cores take part. The split depends on
-/// the sizes alone, never on the number of threads: the same sizes always give the same bits.
-constexpr std::int64_t split_from = 4096, elements_per_part = 2048, most_parts = 64, results_without_split = 512;
-
 Affine without_loops(const Kernel& kernel) { return {std::vector<std::int64_t>(kernel.extents.size(), 0), 0}; }
 
 bool adds_up(ReduceOp op) { return op == ReduceOp::sum || op == ReduceOp::prod || op == ReduceOp::max || op == ReduceOp::min; }
@@ -86,11 +82,14 @@ bool is_single_pass(const Kernel& k) {
          std::all_of(k.stores.begin(), k.stores.end(), [&](const auto& s) { return !is_inner(k, s.access) || first(s.value); });
 }
 
-/// Whether a kernel's reductions can be computed in parts of their own loops.
-bool splits(const Kernel& k) {
+const Cutting& cutting_of(const Kernel& k, const Target& target) { return k.is_sequential(k.vector_loop) ? target.rows : target.columns; }
+
+/// Whether a kernel's reductions can be computed in parts of their own loops, and should be.
+bool splits(const Kernel& k, const Target& target) {
   if (k.reductions.empty() || k.scatters || k.scan || !is_single_pass(k)) return false;
   const std::int64_t results = extent_of(k, 0, k.parallel), reduced = extent_of(k, k.parallel, k.loops());
-  if (results == 0 || results >= results_without_split || reduced < split_from) return false;
+  const Cutting& cutting = cutting_of(k, target);
+  if (results == 0 || results >= cutting.results || reduced < cutting.reduced || results * reduced < cutting.elements) return false;
   return std::all_of(k.reductions.begin(), k.reductions.end(),
                      [](const auto& r) { return adds_up(r.op) || r.op == ReduceOp::all || r.op == ReduceOp::any; });
 }
@@ -104,13 +103,16 @@ struct Cut {
 };
 
 /// The longest sequential loop, cut.
-Cut best_cut(const Kernel& k) {
+Cut best_cut(const Kernel& k, const Target& target) {
   const auto first = k.extents.begin() + k.parallel;
   const auto longest = std::max_element(first, k.extents.end());
   std::int64_t reduced = 1;
   for (auto e = first; e != k.extents.end(); ++e) reduced *= *e;
-  const auto wanted = std::clamp<std::int64_t>(std::min(reduced / elements_per_part, *longest), 2, most_parts);
-  return {k, static_cast<std::size_t>(longest - k.extents.begin()), (*longest + wanted - 1) / wanted};
+  const Cutting& cutting = cutting_of(k, target);
+  const std::int64_t most = std::min(cutting.most_parts, cutting.most_results / extent_of(k, 0, k.parallel));
+  const auto wanted = std::clamp<std::int64_t>(std::min(reduced / cutting.part_elements, *longest), 2, std::max<std::int64_t>(most, 2));
+  const std::int64_t part = (*longest + wanted - 1) / wanted, whole = target.part_multiple;
+  return {k, static_cast<std::size_t>(longest - k.extents.begin()), (part + whole - 1) / whole * whole};
 }
 
 int append(Kernel& k, Expr e) {
@@ -209,14 +211,15 @@ constexpr std::int64_t rows_in_f32 = 64;
 
 /// A kernel that reduces over its parallel loops as two: one takes blocks of rows, with sums in memory for each; the other adds
 /// the blocks'.
-std::vector<Kernel> split_rows(const Kernel& whole, const std::function<ir::Value(TensorType)>& temporary) {
+std::vector<Kernel> split_rows(const Kernel& whole, const Target& target, const std::function<ir::Value(TensorType)>& temporary) {
   const auto begin = whole.extents.begin();
   const auto longest = static_cast<std::size_t>(std::max_element(begin, begin + whole.parallel) - begin);
   const std::int64_t length = whole.extents[longest], all_rows = extent_of(whole, 0, whole.parallel);
   const std::int64_t width = extent_of(whole, whole.parallel, whole.loops());
   std::int64_t block = 1, parts = 0;
   if (all_rows != 0) {
-    const auto wanted = std::clamp<std::int64_t>(std::min(all_rows * width / (2 * elements_per_part), length), 1, most_parts);
+    constexpr std::int64_t least_elements = 4096;
+    const auto wanted = std::clamp<std::int64_t>(std::min(all_rows * width / least_elements, length), 1, target.most_row_parts);
     block = std::min((length + wanted - 1) / wanted, std::max<std::int64_t>(rows_in_f32 / (all_rows / length), 1));
     parts = (length + block - 1) / block;
   }
@@ -305,15 +308,16 @@ std::vector<Kernel> split_rows(const Kernel& whole, const std::function<ir::Valu
 
 }  // namespace
 
-std::vector<Kernel> split(Kernel whole, const std::function<ir::Value(TensorType)>& temporary) {
-  if (std::any_of(whole.reductions.begin(), whole.reductions.end(), [](const auto& r) { return r.crosses; })) return split_rows(whole, temporary);
-  if (adds_rows(whole)) return split_rows(turned(std::move(whole)), temporary);
+std::vector<Kernel> split(Kernel whole, const Target& target, const std::function<ir::Value(TensorType)>& temporary) {
+  if (std::any_of(whole.reductions.begin(), whole.reductions.end(), [](const auto& r) { return r.crosses; }))
+    return split_rows(whole, target, temporary);
+  if (target.adds_rows && adds_rows(whole)) return split_rows(turned(std::move(whole)), target, temporary);
   std::vector<Kernel> kernels;
-  if (!splits(whole)) {
+  if (!splits(whole, target)) {
     kernels.push_back(std::move(whole));
     return kernels;
   }
-  const Cut cut = best_cut(whole);
+  const Cut cut = best_cut(whole, target);
   auto [partial, total] = cut_in_two(whole, cut, temporary);
   partial.ended = static_cast<int>(cut.loop) + 1;
   partial.end = cut.length;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "stitch/kernel.h"
+#include "stitch/target.h"
 
 #include <functional>
 #include <utility>
@@ -14,7 +15,7 @@ void compact(Kernel& kernel);
 
 /// The kernel, or two that compute the same: one reduces parts of the longest sequential loop in parallel, the other their
 /// results. `temporary` makes a value to hold those. The kernel must be normalised.
-std::vector<Kernel> split(Kernel whole, const std::function<ir::Value(TensorType)>& temporary);
+std::vector<Kernel> split(Kernel whole, const Target& target, const std::function<ir::Value(TensorType)>& temporary);
 
 /// The kernel cut into parts of `part` iterations of a sequential loop, and the one that reduces their results. The first has
 /// one loop more, outermost, and every part all `part` iterations, the last too.

@@ -3,6 +3,9 @@
 
 #include "backend/cuda/emit_kernel.h"
 #include "backend/cuda/emit_library.h"
+#include "backend/cuda/emit_reduction.h"
+#include "backend/cuda/emit_scan.h"
+#include "backend/cuda/emit_scatter.h"
 
 #include <weft/error.h>
 
@@ -16,28 +19,10 @@ namespace {
 
 using namespace kernel;
 
-/// Reductions' names, what they start from, and what combines two values.
-struct ReduceRow {
-  std::string_view name, function, functor;
-};
-constexpr ReduceRow reduce_rows[] = {{"sum", "plus", "Plus"},
-                                     {"prod", "times", "Times"},
-                                     {"max", "maximum", "Maximum"},
-                                     {"min", "minimum", "Minimum"},
-                                     {"fmax", "", "FMax"},
-                                     {"fmin", "", "FMin"},
-                                     {"all", "", "Both"},
-                                     {"any", "", "Either"},
-                                     {"arg_max", "highest", "Highest"},
-                                     {"arg_min", "lowest", "Lowest"},
-                                     {"linear", "", ""}};
-
-bool is_arg(const Reduction& r) { return r.op == ReduceOp::arg_max || r.op == ReduceOp::arg_min; }
-
 class KernelEmitter {
  public:
-  KernelEmitter(const Kernel& kernel, const DeviceProperties& device)
-      : kernel_(kernel), c_(kernel, map_threads(kernel, device), needs_wide_indices(kernel)), code_(c_.code), m_(c_.mapping) {}
+  KernelEmitter(const Kernel& kernel, const Mapping& mapping)
+      : kernel_(kernel), c_(kernel, mapping, needs_wide_indices(kernel, mapping)), code_(c_.code), m_(c_.mapping) {}
 
   Generated run() {
     Generated g;
@@ -62,7 +47,7 @@ class KernelEmitter {
   static std::string index(int loop) { return "i" + std::to_string(loop); }
 
   /// Whether a sum of indices times strides might not fit into 32 bits.
-  static bool needs_wide_indices(const Kernel& kernel) {
+  static bool needs_wide_indices(const Kernel& kernel, const Mapping& mapping) {
     constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max() - (1 << 20);
     bool fits = true;
     auto reach = [&](const Affine& a) {
@@ -84,9 +69,9 @@ class KernelEmitter {
       if (e.kind == ExprKind::index) fits = fits && reach(e.index) < most;
     }
     for (const auto& s : kernel.stores) visit(s.access);
-    // Threads are numbered, too, a team for each place.
-    return !fits || static_cast<double>(iterations(kernel, 0, kernel.parallel)) * 1024 >= 4.0 * most ||
-           iterations(kernel, 0, kernel.parallel) >= most / 32 || iterations(kernel, kernel.first_sequential(), kernel.loops()) >= most;
+    // Threads are numbered, too; teams larger than a warp have blocks of their own.
+    const auto threads = static_cast<double>(mapping.places) * (mapping.team <= 32 ? mapping.team : 1);
+    return !fits || threads >= most || iterations(kernel, kernel.first_sequential(), kernel.loops()) >= most;
   }
 
   /// The kernel's name without its sizes, which the code doesn't depend on.
@@ -102,7 +87,8 @@ class KernelEmitter {
   }
 
   void describe() {
-    if (m_.team == 1)
+    if (m_.slices > 0) code_.line("// A block for each range of the first index and 256 places.");
+    else if (m_.team == 1)
       code_.line(m_.width == 1 ? "// A thread for each place." : "// A thread for each " + std::to_string(m_.width) + " neighbouring places.");
     else
       code_.line("// A team of " + std::to_string(m_.team) + " threads for each place" +
@@ -112,6 +98,7 @@ class KernelEmitter {
   // Loops -------------------------------------------------------------------------------------------------------------
 
   void body() {
+    if (m_.slices > 0) return emit_sliced_scatter(c_);
     place();
     for (int d : {kernel_.ended, kernel_.tiling.total != 0 ? kernel_.tiling.cut : -1}) {
       if (d < 0) continue;
@@ -124,9 +111,17 @@ class KernelEmitter {
       return sequential(kernel_.parallel, [&] {
         for (std::size_t s = 0; s < kernel_.stores.size(); ++s) c_.store({s}, {}, [] {});
       });
+    c_.declare_carried();
     rows(kernel_.parallel, [&] {
-      if (kernel_.scan) scan();
+      if (kernel_.scan) emit_scan(c_);
       else row();
+    });
+    std::vector<std::size_t> carried;
+    for (std::size_t s = 0; s < kernel_.stores.size(); ++s)
+      if (c_.is_carried(s)) carried.push_back(s);
+    if (carried.empty()) return;
+    walk([&] {
+      for (auto s : carried) c_.write_carried(s);
     });
   }
 
@@ -134,7 +129,13 @@ class KernelEmitter {
   void place() {
     const std::string type = "const " + index_type();
     const std::string block = c_.arguments.wide() ? "i64(blockIdx.x)" : "blockIdx.x";
-    if (m_.team > 32) {
+    if (m_.columns > 0) {
+      const std::string columns = std::to_string(m_.columns), places = c_.arguments.number("places", m_.places);
+      code_.line("const int thread = threadIdx.x / " + columns + ";");
+      code_.line(type + " number = " + block + " * " + columns + " + threadIdx.x % " + columns + ";");
+      code_.line("const bool exists = number < " + places + ";");
+      code_.line(type + " place = exists ? number : " + places + " - 1;");
+    } else if (m_.team > 32) {
       code_.line("const int thread = threadIdx.x;");
       if (kernel_.parallel > 0) code_.line(type + " place = " + block + ";");
     } else {
@@ -181,7 +182,15 @@ class KernelEmitter {
 
   void loop(int d, const std::function<void()>& body) {
     if (is_unrolled(d)) code_.line("#pragma unroll");
+    else if (kernel_.is_sequential(d) && d == kernel_.loops() - 1) unroll();
     c_.scope("for (" + index_type() + " " + index(d) + " = 0; " + index(d) + " < " + bound(d) + "; ++" + index(d) + ")", body);
+  }
+
+  /// Several loads under way at a time, where nothing is written between them.
+  void unroll() {
+    const bool writes =
+        kernel_.scatters || std::any_of(kernel_.stores.begin(), kernel_.stores.end(), [&](const Store& s) { return is_inner(kernel_, s.access); });
+    if (!writes) code_.line("#pragma unroll 4");
   }
 
   void rows(int d, const std::function<void()>& body) {
@@ -228,32 +237,24 @@ class KernelEmitter {
     for (int d = first + 1; d <= last; ++d)
       if (bound(d)[0] != 'a') condition = index(d) + " < " + bound(d);
     auto inside = [&] {
-      if (!is_one) {
-        std::string left = i;
-        for (int d = last; d > first; --d) {
-          const std::string next = d == first + 1 ? index(first) : "steps" + std::to_string(d), n = "n" + std::to_string(d);
-          code_.line("const " + type + " " + next + " = " + c_.arguments.quotient(left, n, kernel_.extents[at(d)]) + ";");
-          code_.line("const " + type + " " + index(d) + " = " + left + " - " + next + " * " + c_.arguments.number(n, kernel_.extents[at(d)]) + ";");
-          left = next;
-        }
-      }
+      if (!is_one) c_.indices(first, last + 1, i);
       if (m_.width > 1 && m_.has_rest) code_.line("const " + type + " count = " + count + " - " + i + ";");
       if (condition.empty()) body();
       else c_.scope("if (" + condition + ")", body);
     };
-    const std::string thread = m_.team == 1 ? "" : "thread";
+    const std::string goes_on = (m_.columns > 0 ? "exists && " : "") + i + " < " + count;
     if (m_.vectors > 0) {
       code_.line("#pragma unroll");
       c_.scope("for (int v = 0; v < " + std::to_string(m_.vectors) + "; ++v)", [&] {
         const std::string number = "v * " + std::to_string(m_.team) + " + thread";
         code_.line("const " + type + " " + i + " = " + (m_.width > 1 ? width + " * (" + number + ")" : number) + ";");
-        c_.scope("if (" + i + " < " + count + ")", inside);
+        c_.scope("if (" + goes_on + ")", inside);
       });
       return;
     }
     const std::string from = m_.team == 1 ? "0" : m_.width > 1 ? width + " * thread" : "thread";
-    c_.scope("for (" + type + " " + i + " = " + from + "; " + i + " < " + count + "; " + i + " += " + std::to_string(m_.team * m_.width) + ")",
-             inside);
+    unroll();
+    c_.scope("for (" + type + " " + i + " = " + from + "; " + goes_on + "; " + i + " += " + std::to_string(m_.team * m_.width) + ")", inside);
   }
 
   // Passes ------------------------------------------------------------------------------------------------------------
@@ -294,7 +295,7 @@ class KernelEmitter {
     }
     if (last.empty()) return;
     if (m_.team == 1) c_.store(last, {}, [] {});
-    else c_.scope("if (thread == 0)", [&] { c_.store(last, {}, [] {}); });
+    else c_.scope(m_.columns > 0 ? "if (exists && thread == 0)" : "if (thread == 0)", [&] { c_.store(last, {}, [] {}); });
   }
 
   /// What doesn't vary in the sequential loops, of what `root` is made of.
@@ -322,9 +323,13 @@ class KernelEmitter {
     if (kernel_.first_sequential() < kernel_.loops()) c_.hold(fixed);
     for (auto k : reductions) declare(k);
     auto step = [&] {
+      for (auto k : reductions)
+        if (adds_neighbours(k)) code_.line("float " + part(k) + " = 0;");
       c_.store(inner, roots, [&] {
         for (auto k : reductions) accumulate(k);
       });
+      for (auto k : reductions)
+        if (adds_neighbours(k)) code_.line(accumulator(k).text + " += " + part(k) + ";");
     };
     if (kernel_.first_sequential() < kernel_.loops()) walk(step);
     else step();
@@ -333,51 +338,15 @@ class KernelEmitter {
 
   // Reductions --------------------------------------------------------------------------------------------------------
 
-  std::string name(std::size_t r) const {
-    return std::string(reduce_rows[static_cast<int>(kernel_.reductions[r].op)].name) + "_" + std::to_string(r);
-  }
-  /// The type in which a reduction is accumulated: sums and products of floating-point numbers in f64.
-  DType accumulated(const Reduction& r) const {
-    const bool sums = r.op == ReduceOp::sum || r.op == ReduceOp::prod || r.op == ReduceOp::linear;
-    return sums && is_floating(r.dtype) ? f64 : r.dtype;
-  }
-  std::string accumulator_type(const Reduction& r) const {
-    const std::string type(computed_type(accumulated(r)));
-    return is_arg(r) ? "Extreme<" + type + ">" : type;
-  }
-
-  Text identity(const Reduction& r) const {
-    const DType dtype = accumulated(r);
-    const bool highest = r.op == ReduceOp::min || r.op == ReduceOp::fmin || r.op == ReduceOp::arg_min;
-    switch (r.op) {
-      case ReduceOp::prod:
-      case ReduceOp::all: return dtype == c64 ? Text{"c64{1.0f, 0.0f}"} : integer(1, dtype);
-      case ReduceOp::max:
-      case ReduceOp::min:
-      case ReduceOp::fmax:
-      case ReduceOp::fmin:
-      case ReduceOp::arg_max:
-      case ReduceOp::arg_min: {
-        if (is_floating(dtype)) return infinity(dtype, !highest);
-        if (dtype == boolean) return integer(highest, dtype);
-        const int bits = static_cast<int>(size_of(dtype)) * 8;
-        if (is_signed_integer(dtype))
-          return integer(highest ? (std::int64_t{1} << (bits - 2)) - 1 + (std::int64_t{1} << (bits - 2)) : -(std::int64_t{1} << (bits - 2)) * 2,
-                         dtype);
-        return integer(highest ? static_cast<std::int64_t>(~std::uint64_t{0} >> (64 - bits)) : 0, dtype);
-      }
-      default: return dtype == c64 ? Text{"c64{0.0f, 0.0f}"} : integer(0, dtype);
-    }
-  }
-
-  bool has_lanes(std::size_t) const { return c_.lanes_are_parallel(); }
+  bool has_lanes() const { return c_.lanes_are_parallel(); }
+  Text accumulator(std::size_t r) const { return {name_of(kernel_, r) + (has_lanes() ? "[k]" : "")}; }
 
   void declare(std::size_t r) {
     const Reduction& reduction = kernel_.reductions[r];
     std::string start = identity(reduction).text;
     if (is_arg(reduction)) start = "{" + start + ", 9223372036854775807ll}";
-    std::string declaration = accumulator_type(reduction) + " " + name(r);
-    if (has_lanes(r)) {
+    std::string declaration = accumulator_type(reduction) + " " + name_of(kernel_, r);
+    if (has_lanes()) {
       std::string list;
       for (int k = 0; k < m_.width; ++k) list += (k == 0 ? "" : ", ") + start;
       code_.line(declaration + "[" + std::to_string(m_.width) + "] = {" + list + "};");
@@ -386,18 +355,16 @@ class KernelEmitter {
     }
   }
 
-  Text accumulator(std::size_t r) const { return {name(r) + (has_lanes(r) ? "[k]" : "")}; }
-
-  /// Two partial results as one.
-  Text together(const Reduction& r, const Text& x, const Text& y) const {
-    const DType dtype = accumulated(r);
-    static constexpr std::string_view operations[] = {"add", "mul", "max", "min", "fmax", "fmin", "bit_and", "bit_or"};
-    if (is_arg(r)) return call(reduce_rows[static_cast<int>(r.op)].function, x, y);
-    return operation(operations[static_cast<int>(r.op)], {x, y}, {dtype, dtype}, dtype);
+  /// Whether a vector's few elements are added in f32 before they are in f64.
+  bool adds_neighbours(std::size_t r) const {
+    const Reduction& reduction = kernel_.reductions[r];
+    return m_.width >= 4 && !has_lanes() && reduction.op == ReduceOp::sum && is_floating(reduction.dtype) && reduction.dtype != f64;
   }
+  static std::string part(std::size_t r) { return "part_" + std::to_string(r); }
 
   void accumulate(std::size_t r) {
     const Reduction& reduction = kernel_.reductions[r];
+    if (adds_neighbours(r)) return code_.line(part(r) + " += " + c_.value(reduction.value).text + ";");
     const Text value = c_.value(reduction.value), so_far = accumulator(r);
     if (is_arg(reduction)) {
       const Text element{accumulator_type(reduction) + "{" + value.text + ", " + c_.value(reduction.index).text + "}"};
@@ -411,58 +378,10 @@ class KernelEmitter {
 
   void finish(std::size_t r) {
     const Reduction& reduction = kernel_.reductions[r];
-    std::string_view functor = reduce_rows[static_cast<int>(reduction.op)].functor;
-    if (is_integer(reduction.dtype) || reduction.dtype == boolean) {
-      if (functor == "Maximum" || functor == "FMax") functor = reduction.dtype == boolean ? "Either" : "Larger";
-      if (functor == "Minimum" || functor == "FMin") functor = reduction.dtype == boolean ? "Both" : "Smaller";
-      if (functor == "Plus" && reduction.dtype == boolean) functor = "Either";
-      if (functor == "Times" && reduction.dtype == boolean) functor = "Both";
-    }
-    if (m_.team > 1) code_.line(name(r) + " = across<" + std::to_string(m_.team) + ">(" + name(r) + ", " + std::string(functor) + "());");
+    if (m_.team > 1)
+      code_.line(name_of(kernel_, r) + " = " + (m_.columns > 0 ? "down<" + std::to_string(m_.columns) + ", " : "across<") + std::to_string(m_.team) +
+                 ">(" + name_of(kernel_, r) + ", " + functor(reduction) + "());");
     c_.set_result(static_cast<int>(r), {accumulator(r).text + (is_arg(reduction) ? ".index" : "")});
-  }
-
-  // Scans -------------------------------------------------------------------------------------------------------------
-
-  /// Element by element, by one thread.
-  void scan() {
-    std::vector<int> roots;
-    std::vector<std::size_t> stores(kernel_.stores.size());
-    for (std::size_t s = 0; s < stores.size(); ++s) stores[s] = s;
-    for (std::size_t r = 0; r < kernel_.reductions.size(); ++r) {
-      const Reduction& reduction = kernel_.reductions[r];
-      Text start = identity(reduction);
-      if (reduction.initial >= 0) c_.hold({reduction.initial}), start = c_.value(reduction.initial);
-      code_.line(accumulator_type(reduction) + " " + name(r) + " = " + start.text + ";");
-    }
-    c_.pass = c_.last_pass();
-    auto step = [&] {
-      for (std::size_t r = 0; r < kernel_.reductions.size(); ++r) {
-        const Reduction& reduction = kernel_.reductions[r];
-        const DType dtype = accumulated(reduction);
-        std::vector<int> needed{reduction.value};
-        if (reduction.index >= 0) needed.push_back(reduction.index);
-        const Text so_far = accumulator(r);
-        c_.compute(needed, [] {});
-        const Text value = cast(c_.value(reduction.value), reduction.dtype, dtype);
-        Text after = value;
-        if (reduction.op == ReduceOp::linear) {
-          const Text factor = cast(c_.value(reduction.index), kernel_.exprs[at(reduction.index)].dtype, dtype);
-          after = operation("add", {value, operation("mul", {factor, so_far}, {dtype, dtype}, dtype)}, {dtype, dtype}, dtype);
-        } else {
-          after = together(reduction, so_far, value);
-        }
-        if (kernel_.scan->exclusive) code_.line("const " + accumulator_type(reduction) + " before_" + std::to_string(r) + " = " + so_far.text + ";");
-        code_.line(so_far.text + " = " + after.text + ";");
-        c_.set_result(static_cast<int>(r), kernel_.scan->exclusive ? Text{"before_" + std::to_string(r)} : so_far);
-      }
-      c_.store(stores, {}, [] {});
-    };
-    if (kernel_.loops() == kernel_.first_sequential()) return step();
-    const int d = kernel_.loops() - 1;
-    const std::string i = index(d), n = c_.extent(d), type = index_type();
-    if (kernel_.scan->reverse) c_.scope("for (" + type + " " + i + " = " + n + " - 1; " + i + " >= 0; --" + i + ")", step);
-    else c_.scope("for (" + type + " " + i + " = 0; " + i + " < " + n + "; ++" + i + ")", step);
   }
 
   const Kernel& kernel_;
@@ -473,6 +392,6 @@ class KernelEmitter {
 
 }  // namespace
 
-Generated generate(const Kernel& kernel, const DeviceProperties& device) { return KernelEmitter(kernel, device).run(); }
+Generated generate(const Kernel& kernel, const DeviceProperties& device) { return KernelEmitter(kernel, map_threads(kernel, device)).run(); }
 
 }  // namespace weft::cuda

@@ -21,6 +21,21 @@ int KernelCode::last_pass() const { return passes_.empty() ? 0 : *std::max_eleme
 
 std::string KernelCode::extent(int loop) { return arguments.number("n" + std::to_string(loop), kernel.extents[at(loop)]); }
 
+void KernelCode::indices(int first, int last, const std::string& iteration) {
+  const std::string type = "const " + std::string(arguments.index_type()) + " ";
+  std::string rest = iteration;
+  for (int d = last - 1; d >= first; --d) {
+    const std::string number = std::to_string(d), next = "rest" + number;
+    if (d == first) {
+      code.line(type + "i" + number + " = " + rest + ";");
+      return;
+    }
+    code.line(type + next + " = " + arguments.quotient(rest, "n" + number, kernel.extents[at(d)]) + ";");
+    code.line(type + "i" + number + " = " + rest + " - " + next + " * " + extent(d) + ";");
+    rest = next;
+  }
+}
+
 Text KernelCode::affine(const Form& form) const {
   Text sum{"0"};
   bool is_empty = true;
@@ -278,7 +293,9 @@ void KernelCode::store(const std::vector<std::size_t>& which, const std::vector<
     for (const auto& t : kernel.stores[s].access.terms)
       if (t.indirect >= 0) roots.push_back(t.indirect), roots.push_back(t.indirect);
   }
-  auto is_pack = [&](const Store& s) { return mapping.width > 1 && moves_along(kernel, s.access, kernel.vector_loop); };
+  auto is_pack = [&](std::size_t s) {
+    return mapping.width > 1 && !is_carried(s) && moves_along(kernel, kernel.stores[s].access, kernel.vector_loop);
+  };
   struct Target {
     std::string pointer, condition;
   };
@@ -288,8 +305,8 @@ void KernelCode::store(const std::vector<std::size_t>& which, const std::vector<
   bool has_packs = false;
   for (std::size_t i = 0; i < which.size(); ++i) {
     const Store& s = kernel.stores[which[i]];
-    if (!is_pack(s)) continue;
-    has_packs = true;
+    has_packs = has_packs || (mapping.width > 1 && moves_along(kernel, s.access, kernel.vector_loop));
+    if (!is_pack(which[i])) continue;
     const Place p = place(s.access, "s" + std::to_string(which[i]), first_check_of_store(which[i]));
     packs[i] = {"a." + arguments.buffer(s.access.buffer) + " + " + p.address.within(Text::sum), p.condition};
     const std::string type = "Pack<" + std::string(memory_type(s.access.dtype)) + ", " + width + ">";
@@ -300,7 +317,12 @@ void KernelCode::store(const std::vector<std::size_t>& which, const std::vector<
     body();
     for (std::size_t i = 0; i < which.size(); ++i) {
       const Store& s = kernel.stores[which[i]];
-      if (is_pack(s)) {
+      if (is_carried(which[i])) {
+        const std::string element = carried(which[i]) + (mapping.width > 1 ? "[v][k]" : "[v]");
+        code.line(element + " = " + combined(s, {element}, value(s.value)).text + ";");
+        continue;
+      }
+      if (is_pack(which[i])) {
         const std::string element = target_name(which[i]) + "[k]";
         const Text old = s.access.dtype == f16 || s.access.dtype == bf16 ? call("float", Text{element}) : Text{element};
         code.line(element + " = " + combined(s, old, value(s.value)).text + ";");
@@ -325,6 +347,30 @@ void KernelCode::store(const std::vector<std::size_t>& which, const std::vector<
     const std::string text = "store(" + packs[i].pointer + ", " + target_name(which[i]) + rest + ");";
     code.line(packs[i].condition.empty() ? text : "if (" + packs[i].condition + ") " + text);
   }
+}
+
+bool KernelCode::is_carried(std::size_t store) const {
+  const Store& s = kernel.stores[store];
+  if (!s.begins || mapping.vectors == 0 || !s.access.terms.empty() || !is_inner(kernel, s.access) || is_complex(s.access.dtype)) return false;
+  for (int d = kernel.parallel; d < kernel.first_sequential(); ++d)
+    if (s.access.address.coefficients[at(d)] != 0) return false;
+  return size_of(s.access.dtype) >= 4;
+}
+
+void KernelCode::declare_carried() {
+  for (std::size_t s = 0; s < kernel.stores.size(); ++s) {
+    if (!is_carried(s)) continue;
+    const std::string type(memory_type(kernel.stores[s].access.dtype)), width = std::to_string(mapping.width);
+    code.line((mapping.width > 1 ? "Pack<" + type + ", " + width + ">" : type) + " " + carried(s) + "[" + std::to_string(mapping.vectors) + "];");
+  }
+}
+
+void KernelCode::write_carried(std::size_t store) {
+  const Access& access = kernel.stores[store].access;
+  const Place p = place(access, "s" + std::to_string(store), 0);
+  const std::string buffer = "a." + arguments.buffer(access.buffer);
+  if (mapping.width == 1) code.line(buffer + "[" + p.address.text + "] = " + carried(store) + "[v];");
+  else code.line("store(" + buffer + " + " + p.address.within(Text::sum) + ", " + carried(store) + "[v]" + (mapping.has_rest ? ", count);" : ");"));
 }
 
 }  // namespace weft::cuda

@@ -34,6 +34,8 @@ class KernelCode {
 
   std::string extent(int loop);
   Text affine(const Form& form) const;
+  /// Emits the indices of loops [first, last) at an iteration of all of them.
+  void indices(int first, int last, const std::string& iteration);
   /// Loops over the elements of a vector around `body`, when there are several.
   void for_lanes(bool several, const std::function<void()>& body);
 
@@ -48,6 +50,12 @@ class KernelCode {
 
   /// Stores, each value read before the first is written; `body` comes before them.
   void store(const std::vector<std::size_t>& which, const std::vector<int>& more_roots, const std::function<void()>& body);
+
+  /// Whether what a store adds up over the rows can stay in registers until all of them are done, and where.
+  bool is_carried(std::size_t store) const;
+  std::string carried(std::size_t store) const { return "total_" + std::to_string(store); }
+  void declare_carried();
+  void write_carried(std::size_t store);
 
   /// Calls body; what becomes known in it is forgotten.
   void scope(std::string_view head, const std::function<void()>& body);

@@ -321,6 +321,77 @@ template <int team, class Combine, class T> __device__ T across(T value, Combine
   return value;
 }
 )"},
+    {"down", R"(
+/// The same for teams of which every `columns`-th thread of the block is one.
+template <int columns, int team, class Combine, class T> __device__ T down(T value, Combine combine) {
+  __shared__ T values[columns * team];
+  __syncthreads();
+  values[threadIdx.x] = value;
+  __syncthreads();
+  for (int half = team / 2; half > 0; half /= 2) {
+    if (threadIdx.x < half * columns) values[threadIdx.x] = combine(values[threadIdx.x], values[threadIdx.x + half * columns]);
+    __syncthreads();
+  }
+  return values[threadIdx.x % columns];
+}
+)"},
+    {"listed", R"(
+/// Lists the threads of the block for which something holds, in their order, and says how many they are.
+template <int threads> __device__ int listed(bool holds, int* list) {
+  __shared__ int of_warps[threads / 32];
+  const u32 votes = __ballot_sync(~0u, holds);
+  __syncthreads();
+  if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = __popc(votes);
+  __syncthreads();
+  int before = 0, all = 0;
+  for (int w = 0; w < threads / 32; ++w) {
+    if (w < threadIdx.x / 32) before += of_warps[w];
+    all += of_warps[w];
+  }
+  if (holds) list[before + __popc(votes & ((1u << threadIdx.x % 32) - 1))] = threadIdx.x;
+  __syncthreads();
+  return all;
+}
+)"},
+    {"scanned", R"(
+/// What the values of the team's threads before this one come to; `all` gets what those of all come to. By warps in as many steps as
+/// the logarithm of their size: W. Hillis, G. Steele, "Data parallel algorithms", 1986.
+template <int team, class Combine, class T> __device__ T scanned(T value, Combine combine, T none, T& all) {
+  constexpr int in_warp = team < 32 ? team : 32, warps = team / in_warp;
+  const int lane = threadIdx.x % in_warp, warp = threadIdx.x / 32;
+  const u32 members = in_warp == 32 ? ~0u : ((1u << (in_warp & 31)) - 1) << (threadIdx.x % 32 / in_warp * in_warp);
+  auto from = [&](T v, int other) {
+    constexpr int words = (sizeof(T) + 3) / 4;
+    u32 word[words] = {};
+    memcpy(word, &v, sizeof v);
+    for (int i = 0; i < words; ++i) word[i] = __shfl_sync(members, word[i], other, in_warp);
+    memcpy(&v, word, sizeof v);
+    return v;
+  };
+#pragma unroll
+  for (int step = 1; step < in_warp; step *= 2) {
+    const T earlier = from(value, lane < step ? lane : lane - step);
+    if (lane >= step) value = combine(earlier, value);
+  }
+  const T own = from(value, lane == 0 ? 0 : lane - 1);
+  T before = lane == 0 ? none : own;
+  all = from(value, in_warp - 1);
+  if constexpr (warps > 1) {
+    __shared__ T of_warps[warps];
+    __syncthreads();
+    if (lane == 0) of_warps[warp] = all;
+    __syncthreads();
+    T earlier = none;
+    all = none;
+    for (int w = 0; w < warps; ++w) {
+      if (w == warp) earlier = all;
+      all = combine(all, of_warps[w]);
+    }
+    before = combine(earlier, before);
+  }
+  return before;
+}
+)"},
 };
 
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }

@@ -16,6 +16,8 @@ std::int64_t ceiling(std::int64_t x, std::int64_t y) { return (x + y - 1) / y; }
 /// Vectors that a thread of a team keeps at most, and bytes of registers for them.
 constexpr std::int64_t most_vectors = 8;
 constexpr int kept_bytes = 256;
+/// Places that lie side by side in memory and are computed side by side.
+constexpr int neighbours = 32;
 
 class Mapper {
  public:
@@ -24,32 +26,40 @@ class Mapper {
 
   Mapping run() {
     result_.kept.assign(kernel_.exprs.size(), false);
+    if (kernel_.scatters && scatters_in_order()) return sliced();
     const int first = kernel_.first_sequential();
     const std::int64_t places = iterations(kernel_, 0, kernel_.parallel), steps = iterations(kernel_, first, kernel_.loops());
     const bool along_row = kernel_.vector_loop >= 0 && kernel_.is_sequential(kernel_.vector_loop);
     const bool has_steps = first < kernel_.loops() && !kernel_.scatters && !kernel_.scan;
-    if (kernel_.vector_loop >= 0 && !kernel_.scatters && !kernel_.scan) result_.width = width(places * std::max<std::int64_t>(steps, 1));
+    if (kernel_.vector_loop >= 0 && !kernel_.scatters && !kernel_.scan)
+      result_.width = width(along_row ? places * std::max<std::int64_t>(steps, 1) : places);
     const std::int64_t enough = std::int64_t{device_.multiprocessors} * 1024;
     std::int64_t team = 1;
     if (has_steps && along_row) {
       const std::int64_t vectors = ceiling(steps, result_.width);
       team = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(std::clamp<std::int64_t>(ceiling(vectors, 4), 1, 1024))));
-      while (team < 1024 && team < vectors && places * team < enough) team *= 2;
+      while (team < 1024 && team < vectors && places * team < enough / 2) team *= 2;
     } else if (has_steps && steps >= 64 && places / result_.width < enough / 4) {
       result_.width = 1;
-      while (team < 256 && team * 8 < steps && places * team < enough) team *= 2;
+      while (team < 1024 / neighbours && team * 4 < steps && places * team < enough) team *= 2;
+      if (team > 1) result_.columns = neighbours;
     }
+    // Where the vector loop is the scanned one, elements may be combined before those that came before are.
+    if (kernel_.scan && along_row && steps > scan_elements)
+      team = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(std::clamp<std::int64_t>(steps / scan_elements, 2, 256))));
     result_.team = static_cast<int>(team);
-    if (result_.width > 1) result_.has_rest = extent(kernel_.vector_loop) % result_.width != 0;
+    if (result_.width > 1) {
+      result_.has_rest = extent(kernel_.vector_loop) % result_.width != 0;
+      if (kernel_.vector_loop == kernel_.ended && kernel_.end % result_.width != 0) result_.has_rest = true;
+    }
     if (team > 1) {
       const std::int64_t vectors = ceiling(steps, team * result_.width);
-      if (vectors <= most_vectors) {
+      if (vectors <= most_vectors && !kernel_.scan) {
         result_.vectors = static_cast<int>(std::max<std::int64_t>(vectors, 1));
         keep();
       }
       result_.places = places;
-      result_.threads = static_cast<unsigned>(std::max<std::int64_t>(team, 256));
-      if (team > 32) result_.threads = static_cast<unsigned>(team);
+      result_.threads = static_cast<unsigned>(team > 32 ? team : result_.columns > 0 ? team * neighbours : 256);
     } else {
       result_.places = along_row || kernel_.vector_loop < 0 || result_.width == 1
                            ? places
@@ -62,14 +72,35 @@ class Mapper {
  private:
   std::int64_t extent(int loop) const { return kernel_.extents[at(loop)]; }
 
-  /// The widest vectors, up to 16 bytes, in which everything that moves along the vector loop can be read and written.
+  /// Whether the scatter's indices are the same for all places, so that blocks can share them out by where they point to.
+  bool scatters_in_order() const {
+    if (kernel_.stores.size() != 1 || kernel_.stores[0].access.terms.empty() || kernel_.rows > 0) return false;
+    const auto& terms = kernel_.stores[0].access.terms;
+    for (int d = 0; d < kernel_.parallel; ++d) {
+      const auto moves = moving(kernel_, d);
+      if (std::any_of(terms.begin(), terms.end(), [&](const Term& t) { return t.indirect < 0 || moves[at(t.indirect)]; })) return false;
+    }
+    constexpr std::int64_t least_steps = 32;
+    return terms[0].indirect >= 0 && iterations(kernel_, kernel_.parallel, kernel_.loops()) >= least_steps;
+  }
+
+  Mapping sliced() {
+    const std::int64_t places = iterations(kernel_, 0, kernel_.parallel), chunks = ceiling(places, 256);
+    const std::int64_t wanted = ceiling(std::int64_t{device_.multiprocessors} * 8, std::max<std::int64_t>(chunks, 1));
+    result_.slices = std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(kernel_.stores[0].access.terms[0].extent, 1));
+    result_.places = result_.slices * chunks;
+    result_.team = 256;
+    return std::move(result_);
+  }
+
+  /// The widest vectors, of 16 bytes read, in which everything that moves along the vector loop can be read and written.
   int width(std::int64_t elements) const {
     const int loop = kernel_.vector_loop;
-    std::size_t largest = 0;
+    std::size_t largest_read = 0, largest_written = 0;
     std::int64_t aligned = 16;  // of which all distances between rows are multiples
     bool possible = true;
     auto restrict = [&](std::int64_t n) { aligned = std::min(aligned, n == 0 ? aligned : n & -n); };
-    auto visit = [&](const Access& access) {
+    auto visit = [&](const Access& access, std::size_t& largest) {
       if (!moves_along(kernel_, access, loop)) return;
       possible = possible && is_contiguous(kernel_, access, loop);
       largest = std::max(largest, size_of(access.dtype));
@@ -79,15 +110,18 @@ class Mapper {
       for (const auto& t : access.terms) restrict(t.stride);
     };
     for (const auto& e : kernel_.exprs)
-      if (e.kind == ExprKind::load) visit(e.access);
+      if (e.kind == ExprKind::load) visit(e.access, largest_read);
       else if (e.kind == ExprKind::inside && moves_along(kernel_, e.access, loop)) possible = false;
-    for (const auto& s : kernel_.stores) visit(s.access);
+    for (const auto& s : kernel_.stores) visit(s.access, largest_written);
     const bool in_rows = (kernel_.is_sequential(loop) ? kernel_.loops() - kernel_.first_sequential() : kernel_.parallel) > 1;
-    if (in_rows) restrict(extent(loop));
-    // Bounds of parts could cut a vector.
-    if (loop == kernel_.ended || (kernel_.tiling.total != 0 && loop == kernel_.tiling.cut)) possible = false;
-    if (!possible || largest == 0) return 1;
-    std::int64_t w = std::min<std::int64_t>(16 / static_cast<std::int64_t>(largest), aligned);
+    if (in_rows) {
+      restrict(extent(loop));
+      if (loop == kernel_.ended) restrict(kernel_.end);
+    }
+    if (loop == kernel_.tiling.cut && kernel_.tiling.total != 0) possible = false;
+    if (!possible || largest_read + largest_written == 0) return 1;
+    const std::size_t bytes = std::max(largest_read == 0 ? largest_written : largest_read, largest_written / 2);
+    std::int64_t w = std::min<std::int64_t>(16 / static_cast<std::int64_t>(bytes), aligned);
     while (w > 1 && elements / w < std::int64_t{device_.multiprocessors} * 128) w /= 2;
     return static_cast<int>(std::max<std::int64_t>(w, 1));
   }
@@ -121,6 +155,8 @@ class Mapper {
     std::size_t bytes = 0;
     for (std::size_t e = 0; e < kept.size(); ++e)
       if (kept[e]) bytes += std::max<std::size_t>(size_of(kernel_.exprs[e].dtype), 4) * at(result_.vectors * result_.width);
+    for (const auto& s : kernel_.stores)
+      if (s.begins) bytes += size_of(s.access.dtype) * at(result_.vectors * result_.width);
     if (bytes <= kept_bytes / (result_.team > 512 ? 2 : 1)) result_.kept = std::move(kept);
   }
 

@@ -31,7 +31,8 @@ struct f16 {
   __device__ operator float() const {
     float x;
     asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
-    return x;
+    // The conversion does not keep which NaN it is.
+    return x == x ? x : __uint_as_float((bits & 0x8000u) << 16 | 0x7f800000u | (bits & 0x3ffu) << 13);
   }
 };
 )"},
@@ -222,6 +223,11 @@ template <class T> __device__ T shifted_right(T x, T count) {
 }
 )"},
     {"bits_set", "template <class T> __device__ T bits_set(T x) { return T(__popcll(u64(x) << (64 - 8 * sizeof(T)))); }\n"},
+    {"raised", R"(
+/// pow, and exactly x for an exponent of 1.
+__device__ float raised(float x, float y) { return y == 1.0f ? x : powf(x, y); }
+__device__ double raised(double x, double y) { return y == 1.0 ? x : pow(x, y); }
+)"},
     {"power", R"(
 template <class T> __device__ T power(T base, T exponent) {
   if (exponent < T(0)) return base == T(1) ? T(1) : base == T(-1) ? (exponent & T(1) ? T(-1) : T(1)) : T(0);

@@ -30,7 +30,7 @@ constexpr Named exact[] = {
     {"abs", "fabsf", "fabs"},  {"floor", "floorf", "floor"}, {"ceil", "ceilf", "ceil"},         {"trunc", "truncf", "trunc"},
     {"rint", "rintf", "rint"}, {"round", "roundf", "round"}, {"sqrt", "sqrtf", "sqrt"},         {"fmin", "fminf", "fmin"},
     {"fmax", "fmaxf", "fmax"}, {"rem", "fmodf", "fmod"},     {"min", "minimum", "minimum"},     {"max", "maximum", "maximum"},
-    {"relu", "relu", "relu"},  {"sign", "sign", "sign"},     {"sigmoid", "sigmoid", "sigmoid"},
+    {"relu", "relu", "relu"},  {"sign", "sign", "sign"},     {"sigmoid", "sigmoid", "sigmoid"}, {"pow", "raised", "raised"},
 };
 
 struct Operator {

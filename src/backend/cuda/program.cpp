@@ -121,7 +121,7 @@ class CudaProgram : public CompiledProgram {
  public:
   CudaProgram(const Program& program, const RunOptions& options) : program_(program), gpu_(Gpu::at(options.device)) {
     std::map<ir::NodeId, LibraryChoice> library;
-    schedule_ = lower(program_, stitch_rules(options), [&](ir::NodeId id) {
+    const auto in_library = [&](ir::NodeId id) {
       const auto name = program_.graph[id].op->name;
       if (name == "sort" || name == "arg_sort" || name == "top_k") {
         library[id].call = make_sort_call(gpu_, program_.graph, program_.graph[id]);
@@ -132,7 +132,8 @@ class CudaProgram : public CompiledProgram {
       choice = (name == "matmul" ? make_matmul_call : make_convolution_call)(gpu_, program_.graph, program_.graph[id]);
       if (!choice.call) refusals_.push_back({id, -1, "is not left to cuBLASLt: " + choice.refusal});
       return choice.call != nullptr;
-    });
+    };
+    schedule_ = lower(program_, stitch_rules(options), in_library, kernel::targets::gpu);
     std::vector<plan::StepMemory> memory(schedule_.steps.size());
     for (std::size_t s = 0; s < memory.size(); ++s)
       if (const auto* step = std::get_if<Schedule::LibraryStep>(&schedule_.steps[s])) memory[s].scratch = library[step->node].call->scratch_bytes();

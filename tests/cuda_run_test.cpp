@@ -170,6 +170,24 @@ TEST_F(CudaRun, TrainsAsTheReferenceDoes) {
     EXPECT_NEAR(losses[0][i].item(), losses[1][i].item(), 2e-4 * losses[0][i].item()) << "step " << i;
 }
 
+TEST_F(CudaRun, MultipliesBatchesAsTheReferenceDoes) {
+  const Shape one{40, 24}, turned{24, 40}, batch{6, 40, 24}, batch_turned{6, 24, 40};
+  struct Case {
+    Shape a, b;
+    MatmulOptions options;
+  };
+  for (const auto& [a, b, options] :
+       {Case{batch, batch_turned, {}}, Case{batch, turned, {}}, Case{one, batch_turned, {}}, Case{batch_turned, turned, {.transpose_a = true}},
+        Case{batch, one, {.transpose_b = true}}, Case{batch_turned, batch, {.transpose_a = true, .transpose_b = true}},
+        Case{turned, batch_turned, {.transpose_a = true}}, Case{{2, 1, 40, 24}, {2, 3, 24, 40}, {}}}) {
+    Graph g;
+    const Tensor x = g.placeholder(a), y = g.placeholder(b), product = matmul(x, y, options);
+    const Feeds feeds{{x, counting(a.element_count(), -3).reshape(a)}, {y, counting(b.element_count(), -7).reshape(b)}};
+    const NDArray expected = g.run(feeds, {product}, std::span<const Operation>{}, reference)[0];
+    EXPECT_TRUE(agree(expected, g.run(feeds, {product}, std::span<const Operation>{}, cuda)[0], {.ulp = 64})) << a.str() << " by " << b.str();
+  }
+}
+
 TEST_F(CudaRun, ConvolvesAsTheReferenceDoes) {
   struct Case {
     Shape images, weights;
@@ -272,7 +290,7 @@ TEST_F(CudaRun, ReportsAnIndexOutOfRangeAndLeavesVariablesAsTheyWere) {
 TEST_F(CudaRun, SaysHowMuchMemoryIsMissing) {
   Graph g;
   const Tensor v = g.variable(counting(4)), n = g.placeholder({}, f32);
-  const Tensor large = cumulative_sum(broadcast_to(n, {std::int64_t{1} << 40}), 0);
+  const Tensor large = cumulative_sum(random_uniform(g, {std::int64_t{1} << 40}) * n, 0);
   const Operation change = g.assign(v, v + sum(large));
   try {
     g.run({{n, 1.0f}}, {}, {change}, cuda);

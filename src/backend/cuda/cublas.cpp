@@ -99,10 +99,17 @@ std::optional<Matrix> side_of(const Shape& shape, const Shape& result) {
   return side;
 }
 
+std::string described(const ProductShape& p) {
+  const auto text = [](const Matrix& m, bool transposed) {
+    return std::to_string(m.rows) + "x" + std::to_string(m.columns) + (transposed ? " transposed" : "");
+  };
+  return "multiplying " + std::to_string(p.batch) + " of " + text(p.a, p.transpose_a) + " by " + text(p.b, p.transpose_b);
+}
+
 class CublasProduct final : public Product {
  public:
   CublasProduct(Gpu& gpu, Types types, cudaDataType_t result_type, const ProductShape& p)
-      : handle_(handle_of(gpu)), is_f64_(types.scale == CUDA_R_64F) {
+      : handle_(handle_of(gpu)), is_f64_(types.scale == CUDA_R_64F), what_(described(p)) {
     // Of row-major matrices, cuBLASLt, which counts along columns first, computes the transposed product: b' a'.
     set(a_, types.data, p.b, p.batch);
     set(b_, types.data, p.a, p.batch);
@@ -128,7 +135,7 @@ class CublasProduct final : public Product {
     std::align(workspace_alignment, scratch_bytes_, aligned, room);
     check(f_.cublasLtMatmul(handle_, product_.descriptor, factor(true), b, a_.descriptor, a, b_.descriptor, factor(adds), result, result_.descriptor,
                             result, result_.descriptor, &algorithm_, aligned, scratch_bytes_, stream),
-          "computing a product");
+          what_.c_str());
   }
   std::size_t scratch_bytes() const override { return scratch_bytes_ == 0 ? 0 : scratch_bytes_ + workspace_alignment; }
 
@@ -193,10 +200,12 @@ class CublasProduct final : public Product {
 
   cublasLtHandle_t handle_;
   Layout a_, b_, result_;
+  ProductShape shape_;
   Product product_;
   cublasLtMatmulAlgo_t algorithm_{};
   std::size_t scratch_bytes_ = 0;
   bool is_f64_, is_possible_ = false;
+  std::string what_;  ///< for errors
 };
 
 class MatmulCall final : public LibraryCall {
@@ -238,6 +247,12 @@ LibraryChoice make_matmul_call(Gpu& gpu, const ir::Graph& graph, const ir::Node&
     return {nullptr, "a product this small takes a generated kernel no longer"};
   if (p.result.rows == 1 || p.result.columns == 1) return {nullptr, "a matrix times a vector is a reduction"};
   p.batch = y.element_count() / (p.result.rows * p.result.columns);
+  if (p.batch > 1 && b->batch_stride == 0 && !p.transpose_a) {
+    // The same right side for all: the batch is more rows.
+    p.a = {p.a.rows * p.batch, p.a.columns};
+    p.result.rows *= p.batch;
+    p.batch = 1;
+  }
   if (p.batch > 1) p.result.batch_stride = p.result.rows * p.result.columns;
   auto choice = make_product(gpu, type.dtype, type.dtype, p);
   if (!choice.product) return {nullptr, choice.refusal};

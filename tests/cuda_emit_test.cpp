@@ -133,6 +133,10 @@ TEST(CudaEmit, ReadsAsItDid) {
        [](const Input& input) {
          return max_pool2d(input({64, 28, 28, 32}, f32), {2, 2});
        }},
+      {"transpose",
+       [](const Input& input) {
+         return transpose(input({4096, 8192}, f32), {1, 0}) + input({8192, 4096}, f32);
+       }},
       {"scatter_add",
        [](const Input& input) {
          return scatter(input({50000, 512}, f32), input({8192}, i32), input({8192, 512}, f32), 0, {.mode = ScatterMode::add});

@@ -87,7 +87,10 @@ class KernelEmitter {
   }
 
   void describe() {
-    if (m_.slices > 0) code_.line("// A block for each range of the first index and 256 places.");
+    if (m_.tile_loop >= 0)
+      code_.line("// A block for 32 iterations of i" + std::to_string(kernel_.vector_loop) + " and " + std::to_string(m_.tile_rows) + " of i" +
+                 std::to_string(m_.tile_loop) + ".");
+    else if (m_.slices > 0) code_.line("// A block for each range of the first index and 256 places.");
     else if (m_.team == 1)
       code_.line(m_.width == 1 ? "// A thread for each place." : "// A thread for each " + std::to_string(m_.width) + " neighbouring places.");
     else
@@ -125,8 +128,30 @@ class KernelEmitter {
     });
   }
 
+  /// The indices of the parallel loops, where a block is a tile of two of them.
+  void place_in_tile() {
+    const std::string type = "const " + index_type();
+    std::string rest = "tile";
+    code_.line(type + " tile = blockIdx.x;");
+    auto next = [&](int d, const std::string& name, std::int64_t count, const std::string& unit, const std::string& own) {
+      const std::string left = "rest" + std::to_string(d);
+      code_.line(type + " " + left + " = " + c_.arguments.quotient(rest, name, count) + ";");
+      const std::string number = rest + " - " + left + " * " + c_.arguments.number(name, count);
+      code_.line(type + " " + index(d) + " = " + (unit.empty() ? number : "(" + number + ") * " + unit + " + " + own) + ";");
+      rest = left;
+    };
+    const int across = kernel_.vector_loop, along = m_.tile_loop;
+    const std::int64_t rows = m_.tile_rows;
+    next(across, "tiles_across", (kernel_.extents[at(across)] + 31) / 32, "32", "threadIdx.x % 32");
+    next(along, "tiles_along", (kernel_.extents[at(along)] + rows - 1) / rows, std::to_string(rows), "threadIdx.x / 32");
+    for (int d = kernel_.parallel - 1; d >= 0; --d)
+      if (d != across && d != along) next(d, "n" + std::to_string(d), kernel_.extents[at(d)], "", "");
+    code_.line("if (" + index(across) + " >= " + c_.extent(across) + " || " + index(along) + " >= " + c_.extent(along) + ") return;");
+  }
+
   /// The indices of the parallel loops.
   void place() {
+    if (m_.tile_loop >= 0) return place_in_tile();
     const std::string type = "const " + index_type();
     const std::string block = c_.arguments.wide() ? "i64(blockIdx.x)" : "blockIdx.x";
     if (m_.columns > 0) {

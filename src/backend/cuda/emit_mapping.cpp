@@ -65,12 +65,33 @@ class Mapper {
                            ? places
                            : places / std::max<std::int64_t>(extent(kernel_.vector_loop), 1) * ceiling(extent(kernel_.vector_loop), result_.width);
       if (result_.places < enough / 4) result_.threads = 128;
+      if (!along_row && result_.width == 1 && !kernel_.scatters && !kernel_.scan) tile();
     }
     return std::move(result_);
   }
 
  private:
   std::int64_t extent(int loop) const { return kernel_.extents[at(loop)]; }
+
+  /// Looks for a loop across the vector loop along which memory is read.
+  void tile() {
+    const int across = kernel_.vector_loop;
+    if (across < 0 || extent(across) < neighbours / 2) return;
+    for (const auto& e : kernel_.exprs) {
+      if (e.kind != ExprKind::load || e.access.address.coefficients[at(across)] <= 1) continue;
+      constexpr std::size_t sector = 32;  // bytes that memory gives at least
+      const auto rows = static_cast<int>(sector / std::max<std::size_t>(size_of(e.access.dtype), 2));
+      for (int d = 0; d < kernel_.parallel; ++d) {
+        if (d == across || e.access.address.coefficients[at(d)] != 1 || extent(d) < rows) continue;
+        result_.tile_loop = d;
+        result_.tile_rows = rows;
+        result_.threads = static_cast<unsigned>(neighbours * rows);
+        const std::int64_t tiles = ceiling(extent(across), neighbours) * ceiling(extent(d), rows);
+        result_.places = iterations(kernel_, 0, kernel_.parallel) / extent(across) / extent(d) * tiles * result_.threads;
+        return;
+      }
+    }
+  }
 
   /// Whether the scatter's indices are the same for all places, so that blocks can share them out by where they point to.
   bool scatters_in_order() const {

@@ -13,12 +13,16 @@ namespace weft::cuda {
 inline constexpr int scan_elements = 4;
 
 struct Mapping {
-  int team = 1;             ///< threads that share a place of the parallel loops, each with iterations of its own of the sequential ones
-  int columns = 0;          ///< unless 0, so many neighbouring places alternate among the threads of a block
-  int width = 1;            ///< neighbouring iterations of the vector loop that a thread takes at once
-  bool has_rest = false;    ///< the vector loop's extent isn't a multiple of the width
-  int vectors = 0;          ///< unless 0, how often a thread of a team does so: known, so that rows can stay in registers
-  std::vector<bool> kept;   ///< by expression: stays in registers after the first pass that computes it
+  int team = 1;            ///< threads that share a place of the parallel loops, each with iterations of its own of the sequential ones
+  int columns = 0;         ///< unless 0, so many neighbouring places alternate among the threads of a block
+  int width = 1;           ///< neighbouring iterations of the vector loop that a thread takes at once
+  bool has_rest = false;   ///< the vector loop's extent isn't a multiple of the width
+  int vectors = 0;         ///< unless 0, how often a thread of a team does so: known, so that rows can stay in registers
+  std::vector<bool> kept;  ///< by expression: stays in registers after the first pass that computes it
+  /// Unless -1, a block takes 32 iterations of the vector loop and `tile_rows` of this one, along which something is read that lies
+  /// side by side, so that what a block reads is used by it whole.
+  int tile_loop = -1;
+  int tile_rows = 1;
   std::int64_t slices = 0;  ///< unless 0, a scatter's blocks write to so many ranges of its first index: see emit_scatter.h
   unsigned threads = 256;   ///< of a block
   std::int64_t places = 1;  ///< of the parallel loops, `width` counted as one

@@ -92,6 +92,39 @@ TEST(CudaEmit, KernelsOfAllOperationsCompile) {
   }
 }
 
+/// Kernels that hardly read anything, or the same element over and over.
+TEST(CudaEmit, KernelsOfRepeatedElementsCompile) {
+  const cuda::Compiler& compiler = cuda::Compiler::instance();
+  if (!compiler.refusal().empty()) GTEST_SKIP() << compiler.refusal();
+  const std::function<Tensor(Tensor)> cases[] = {
+      [](Tensor x) { return cumulative_sum(x, 0); }, [](Tensor x) { return cumulative_maximum(x, 1, {.reverse = true}); },
+      [](Tensor x) { return sum(x, {1}); },          [](Tensor x) { return sum(exp(x), {0}); },
+      [](Tensor x) { return softmax(x, 1); },        [](Tensor x) { return argmax(x, 0); },
+      [](Tensor x) { return transpose(x, 0, 1); },   [](Tensor x) { return cumulative_sum(x * x, 1, {.exclusive = true}); },
+      [](Tensor x) { return layer_norm(x); },
+  };
+  for (const Shape& from : {Shape{}, Shape{1, 300}, Shape{4096, 1}})
+    for (std::size_t i = 0; i < std::size(cases); ++i) {
+      Graph g;
+      const Tensor x = g.placeholder(from, f32), y = cases[i](broadcast_to(x, {4096, 300}));
+      for (const auto& k : kernels_of(g, {{x, x.type()}}, {y}))
+        EXPECT_NO_THROW(compiler.compile(k.source, compiler.target(90))) << from.str() << " case " << i << "\n"
+                                                                         << k.source.substr(k.source.find("struct Arguments"));
+    }
+}
+
+TEST(CudaEmit, ScansOfRepeatedElementsCompile) {
+  const cuda::Compiler& compiler = cuda::Compiler::instance();
+  if (!compiler.refusal().empty()) GTEST_SKIP() << compiler.refusal();
+  for (const std::int64_t n : {100, 5000, 1 << 22})
+    for (const Shape& to : {Shape{n}, Shape{3, n}, Shape{n, 3}}) {
+      Graph g;
+      const Tensor x = g.placeholder({}, f32), y = cumulative_sum(broadcast_to(x, to), to[0] == n ? 0 : 1);
+      for (const auto& k : kernels_of(g, {{x, x.type()}}, {y}))
+        EXPECT_NO_THROW(compiler.compile(k.source, compiler.target(90))) << to.str() << "\n" << k.source.substr(k.source.find("struct Arguments"));
+    }
+}
+
 /// What is generated for a graph, without the library's functions.
 using Input = std::function<Tensor(Shape, DType)>;
 

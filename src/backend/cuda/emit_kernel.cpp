@@ -334,8 +334,9 @@ void KernelCode::store(const std::vector<std::size_t>& which, const std::vector<
       code.line((p.condition.empty() ? "" : "if (" + p.condition + ") ") + element + " = " + combined(s, old, value(s.value)).text + ";");
     }
   };
-  // A value that is the same for all elements is still written to each.
-  const bool only_uniform = has_packs && std::none_of(roots.begin(), roots.end(), [&](int r) { return in_lanes(r); });
+  // A value that is the same for all elements is still written to each, and counts in a reduction for each.
+  const bool is_for_each = has_packs || (mapping.width > 1 && !more_roots.empty());
+  const bool only_uniform = is_for_each && std::none_of(roots.begin(), roots.end(), [&](int r) { return in_lanes(r); });
   if (only_uniform) {
     compute(roots, [] {});
     for_lanes(true, write);

@@ -130,9 +130,10 @@ class CublasProduct final : public Product {
     static constexpr double factors_f64[] = {0, 1};
     static constexpr float factors_f32[] = {0, 1};
     const auto factor = [&](bool one) { return is_f64_ ? static_cast<const void*>(factors_f64 + one) : factors_f32 + one; };
-    void* aligned = scratch;
+    // The library refuses memory that isn't aligned, even if it is to use none of it.
+    void* aligned = scratch_bytes_ == 0 ? nullptr : scratch;
     std::size_t room = scratch_bytes();
-    std::align(workspace_alignment, scratch_bytes_, aligned, room);
+    if (aligned) std::align(workspace_alignment, scratch_bytes_, aligned, room);
     check(f_.cublasLtMatmul(handle_, product_.descriptor, factor(true), b, a_.descriptor, a, b_.descriptor, factor(adds), result, result_.descriptor,
                             result, result_.descriptor, &algorithm_, aligned, scratch_bytes_, stream),
           what_.c_str());

@@ -236,6 +236,7 @@ CommandBuffer::CommandBuffer(Queue& queue) : state_(std::make_shared<CommandStat
 namespace {
 
 void check_encoding(const CommandState& state) {
+  const std::lock_guard lock(state.mutex);
   if (state.status != CommandState::Status::encoding) throw RunError("the command buffer is committed: it takes no more");
 }
 

@@ -79,6 +79,8 @@ const std::vector<RuleCase>& cases() {
        },
        2,
        3},
+      {"join before reductions", {{4, 200}, {200, 400}}, [](T t) { return Tensors{matmul(t[0], t[1] * 0.5f + 1.0f)}; }, 1, 2},
+      {"join after contractions", {{4, 200}, {200, 400}, {400}}, [](T t) { return Tensors{tanh(matmul(t[0], t[1]) + t[2])}; }, 1, 2},
       {"join after contractions", {{300, 200}, {200, 400}}, [](T t) { return Tensors{tanh(matmul(t[0], t[1]))}; }, 0, 1},
   };
   return list;

@@ -154,6 +154,41 @@ TEST_F(Stitch, ACheapValueIsComputedByEachOfItsReaders) {
   EXPECT_EQ(e.statistics().arena_bytes, 0);
 }
 
+TEST_F(Stitch, ProductsThatNoLibraryComputesAreOneKernelWithWhatFollows) {
+  for (const std::int64_t rows : {1, 2, 7, 8})
+    for (const bool transposed : {false, true}) {
+      Graph g;
+      const Shape shape = transposed ? Shape{130, 200} : Shape{200, 130};
+      const Tensor x = g.placeholder({rows, 200}, f32), w = g.placeholder(shape, f32), bias = g.placeholder({130}, f32);
+      const Tensor product = matmul(x, transposed ? transpose(w, 0, 1) : w), y = gelu(product + bias);
+      const std::vector<std::pair<Tensor, NDArray>> feeds{{x, waves({rows, 200})}, {w, waves(shape, 1)}, {bias, waves({130}, 2)}};
+      EXPECT_EQ(kernels(g, feeds, {y}, 1e-4), 1) << rows << transposed;
+      EXPECT_EQ(kernels(g, feeds, {y, product}, 1e-4), 1) << rows << transposed;
+      EXPECT_EQ(kernels(g, feeds, {softmax(y, -1)}, 1e-4), 2) << rows << transposed;
+    }
+}
+
+TEST_F(Stitch, ProductsReadViewsAndBatchesInPlace) {
+  Graph g;
+  const Tensor x = g.placeholder({3, 1, 1, 20}, f32), w = g.placeholder({5, 40, 9}, f32);
+  const Tensor y = matmul(x, slice(w, 1, 10, 20));
+  EXPECT_EQ(kernels(g, {{x, waves({3, 1, 1, 20})}, {w, waves({5, 40, 9}, 1)}}, {tanh(y) * 2.0f}, 1e-5), 1);
+}
+
+TEST_F(Stitch, ProductsWithTheSameTermsThatAreAddedAreOneKernel) {
+  Graph g;
+  const Tensor x = g.placeholder({1, 64}, f32), h = g.placeholder({1, 64}, f32), w = g.placeholder({64, 96}, f32), u = g.placeholder({64, 96}, f32);
+  const Tensor gates = sigmoid(matmul(x, w) + matmul(h, u));
+  EXPECT_EQ(kernels(g, {{x, waves({1, 64})}, {h, waves({1, 64}, 1)}, {w, waves({64, 96}, 2)}, {u, waves({64, 96}, 3)}}, {gates}, 1e-5), 1);
+}
+
+TEST_F(Stitch, WhatAProductReadsOftenIsStored) {
+  Graph g;
+  const Tensor x = g.placeholder({48, 40}, f64), w = g.placeholder({40, 48}, f64);
+  const auto e = g.compile({{x, {f64, {48, 40}}}, {w, {f64, {40, 48}}}}, {matmul(x, w * 2.0f)}, {}, cpu);
+  EXPECT_EQ(e.statistics().kernels, 2) << e.dump();
+}
+
 TEST_F(Stitch, ACycleIsNotMade) {
   // b reads a directly, and through a matrix product: a and b can't be one kernel.
   Graph g;

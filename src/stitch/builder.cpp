@@ -58,7 +58,7 @@ Map Builder::place_of(ir::NodeId member) const {
   const auto& walked = schedule_.regions.walked[static_cast<std::size_t>(member)];
   auto at = [&](int l) { return l < 0 ? number(0) : loop(place_[static_cast<std::size_t>(l)]); };
   Map map;
-  if (!stitching::is_reduction(node)) {
+  if (!stitching::is_reduction(node) && !stitching::is_product(node)) {
     for (int l : walked) map.push_back(at(l));
     return map;
   }
@@ -218,6 +218,7 @@ int Builder::compute(ir::Value v, const Map& map) {
   }
   if (name == "random_bits") return random_bits(node, map);
   if (stitching::is_reduction(node)) return reduction(v.node);
+  if (stitching::is_product(node)) return product(v.node);
   if (name == "gather") {
     IndexedAccess access = indexed_access(*this, v.node, map);
     return load(node.operands[0], access.map, std::move(access.terms));
@@ -347,6 +348,24 @@ int Builder::reduction(ir::NodeId id) {
   const bool arg = found->second == ReduceOp::arg_max || found->second == ReduceOp::arg_min;
   const int value = element(node.operands[0], map);
   return reduced_[id] = cast(reduce(found->second, value, arg ? index(place) : -1, crosses), node.types[0].dtype);
+}
+
+int Builder::product(ir::NodeId id) {
+  if (const auto known = reduced_.find(id); known != reduced_.end()) return known->second;
+  const ir::Node& node = graph_[id];
+  const auto& walked = schedule_.regions.walked[static_cast<std::size_t>(id)];
+  auto factor = [&](std::size_t operand) {
+    const auto dims = stitching::product_dimensions(graph_, node, operand);
+    const Shape& shape = graph_.type(node.operands[operand]).shape;
+    Map map;
+    for (int d = 0; d < shape.rank(); ++d) {
+      const int l = walked[static_cast<std::size_t>(dims[static_cast<std::size_t>(d)])];
+      map.push_back(shape[d] == 1 || l < 0 ? number(0) : loop(place_[static_cast<std::size_t>(l)]));
+    }
+    return element(node.operands[operand], map);
+  };
+  const int left = factor(0), right = factor(1);
+  return reduced_[id] = cast(sum_of_products(left, right), node.types[0].dtype);
 }
 
 int Builder::random_bits(const ir::Node& node, const Map& map) {

@@ -62,6 +62,7 @@ class Builder {
   int pad(const ir::Node& node, const Map& map);
   int concat(const ir::Node& node, const Map& map);
   int reduction(ir::NodeId id);
+  int product(ir::NodeId id);
   /// The operand's element at `map` where all terms are inside; anything elsewhere.
   int guarded(ir::Value v, const Map& map, const std::vector<Term>& terms);
   int random_bits(const ir::Node& node, const Map& map);

@@ -35,6 +35,8 @@ bool is_reduction(const ir::Node& node) {
   return name.starts_with("reduce_") || name == "arg_max" || name == "arg_min";
 }
 
+bool is_product(const ir::Node& node) { return node.op->name == "matmul"; }
+
 bool is_view(const ir::Graph& graph, const ir::Node& node) {
   const auto name = node.op->name;
   return name == "transpose" || name == "broadcast" || name == "slice" ||
@@ -74,7 +76,33 @@ std::int64_t elements_read(const ir::Graph& graph, const ir::Node& node, std::si
   return node.types[0].shape.element_count();
 }
 
+std::vector<std::int64_t> space_of(const ir::Graph& graph, const ir::Node& node) {
+  const Shape& shape = is_reduction(node) ? graph.type(node.operands[0]).shape : node.types[0].shape;
+  std::vector<std::int64_t> sizes(shape.begin(), shape.end());
+  if (is_product(node)) {
+    const Shape& a = graph.type(node.operands[0]).shape;
+    sizes.push_back(a[a.rank() - (node.attributes.flag("transpose_a") ? 2 : 1)]);
+  }
+  return sizes;
+}
+
+std::vector<int> product_dimensions(const ir::Graph& graph, const ir::Node& node, std::size_t operand) {
+  const int own = graph.type(node.operands[operand]).shape.rank(), rank = node.types[0].shape.rank();
+  std::vector<int> dims;
+  for (int d = 0; d + 2 < own; ++d) dims.push_back(rank - own + d);
+  int first = operand == 0 ? rank - 2 : rank, second = operand == 0 ? rank : rank - 1;
+  if (node.attributes.flag(operand == 0 ? "transpose_a" : "transpose_b")) std::swap(first, second);
+  dims.push_back(first);
+  dims.push_back(second);
+  return dims;
+}
+
 std::vector<bool> reduced_dimensions(const ir::Graph& graph, const ir::Node& node) {
+  if (is_product(node)) {
+    std::vector<bool> reduced(static_cast<std::size_t>(node.types[0].shape.rank()) + 1);
+    reduced.back() = true;
+    return reduced;
+  }
   const int rank = graph.type(node.operands[0]).shape.rank();
   std::vector<bool> reduced(static_cast<std::size_t>(rank), !node.attributes.has("axes"));
   if (node.attributes.has("axes"))

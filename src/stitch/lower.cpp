@@ -101,15 +101,21 @@ Schedule lower(const Program& program, const StitchRules& stitch_rules, const st
                const kernel::Target& target) {
   using namespace kernel;
   Schedule schedule;
-  schedule.regions = stitch(program, stitch_rules);
+  std::map<ir::NodeId, bool> asked;
+  const auto is_taken = [&](ir::NodeId id) {
+    const auto [answer, is_new] = asked.try_emplace(id);
+    if (is_new) answer->second = in_library(id);
+    return answer->second;
+  };
+  schedule.regions = stitch(program, stitch_rules, is_taken);
   Lowering l(program, target, schedule);
 
   struct Rule {
     std::string_view prefix;
     void (*lower)(Lowering&, ir::NodeId);
   };
-  static constexpr Rule rules[] = {{"concat", lower_concat}, {"matmul", lower_matmul},   {"conv", lower_convolution},
-                                   {"pool_", lower_pooling}, {"scatter", lower_scatter}, {"scan_", lower_scan}};
+  static constexpr Rule rules[] = {
+      {"concat", lower_concat}, {"conv", lower_convolution}, {"pool_", lower_pooling}, {"scatter", lower_scatter}, {"scan_", lower_scan}};
 
   for (int i = 0; i < static_cast<int>(schedule.regions.list.size()); ++i) {
     const Region& region = schedule.regions.list[static_cast<std::size_t>(i)];
@@ -121,7 +127,7 @@ Schedule lower(const Program& program, const StitchRules& stitch_rules, const st
       lower_space(l, i);
       continue;
     }
-    if (in_library(id)) {
+    if (is_taken(id)) {
       schedule.steps.emplace_back(std::in_place_type<Schedule::LibraryStep>, id);
       continue;
     }

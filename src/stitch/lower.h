@@ -70,7 +70,7 @@ struct Traffic {
 };
 Traffic traffic_of(const ir::Graph& graph, const Schedule& schedule, const Schedule::Step& step);
 
-/// `in_library` says whether a library computes the node.
+/// `in_library` says whether a library computes the node; each is asked about once.
 Schedule lower(const Program& program, const StitchRules& rules, const std::function<bool(ir::NodeId)>& in_library,
                const kernel::Target& target = kernel::targets::processor);
 

@@ -28,7 +28,6 @@ class Lowering {
 void lower_space(Lowering& l, int region);
 /// Each lowers one kind of operation to kernels.
 void lower_concat(Lowering& l, ir::NodeId id);
-void lower_matmul(Lowering& l, ir::NodeId id);
 void lower_convolution(Lowering& l, ir::NodeId id);
 void lower_pooling(Lowering& l, ir::NodeId id);
 void lower_scatter(Lowering& l, ir::NodeId id);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <functional>
+#include <numeric>
 #include <queue>
 #include <set>
 
@@ -46,9 +47,10 @@ struct Read {
 
 class Stitcher {
  public:
-  Stitcher(const Program& program, const StitchRules& rules)
+  Stitcher(const Program& program, const StitchRules& rules, const std::function<bool(ir::NodeId)>& in_library)
       : graph_(program.graph),
         rules_(rules),
+        is_generated_(size()),
         live_(Rewriter::live(program)),
         consumers_(size()),
         reads_(size()),
@@ -58,6 +60,8 @@ class Stitcher {
     regions_.inlined.resize(size());
     regions_.region_of.assign(size(), -1);
     regions_.walked.resize(size());
+    for (ir::NodeId id = 0; id < graph_.size(); ++id)
+      if (live_[at(id)] && is_product(graph_[id])) is_generated_[at(id)] = !in_library(id);
     for (ir::NodeId id = 0; id < graph_.size(); ++id)
       if (live_[at(id)])
         for (std::size_t i = 0; i < graph_[id].operands.size(); ++i) consumers_[at(graph_[id].operands[i].node)].push_back({id, i});
@@ -94,13 +98,17 @@ class Stitcher {
     if (node.op->name == "constant") return is_free(node);
     if (!is_free(node) && (!rules_.views || !is_view(graph_, node))) return false;
     const auto& uses = consumers_[at(id)];
-    return !escapes_[at(id)] &&
-           std::all_of(uses.begin(), uses.end(), [&](const Use& u) { return reads_through_map(graph_, graph_[u.node], u.operand); });
+    return !escapes_[at(id)] && std::all_of(uses.begin(), uses.end(), [&](const Use& u) { return composes(u.node, u.operand); });
   }
 
   // What an operation reads ---------------------------------------------------------------------------------------------
 
-  const Shape& space_of(const ir::Node& node) const { return is_reduction(node) ? graph_.type(node.operands[0]).shape : node.types[0].shape; }
+  /// A reduction of its space, or a product that is one because no library computes it.
+  bool reduces(ir::NodeId id) const { return is_reduction(graph_[id]) || is_generated_[at(id)]; }
+
+  bool composes(ir::NodeId reader, std::size_t operand) const {
+    return is_generated_[at(reader)] || reads_through_map(graph_, graph_[reader], operand);
+  }
 
   /// From the dimensions of a view to those of what it shows, and whether each element stays at its index.
   void through(const ir::Node& view, std::vector<int>& dims, bool& aligned) const {
@@ -156,18 +164,28 @@ class Stitcher {
     const ir::Node& node = graph_[id];
     std::vector<Read> reads;
     std::vector<int> own;
-    for (int d = 0; d < space_of(node).rank(); ++d) own.push_back(space_of(node)[d] == 1 ? -1 : d);
-    for (auto o : node.operands) {
+    for (auto s : space_of(graph_, node)) own.push_back(s == 1 ? -1 : static_cast<int>(own.size()));
+    for (std::size_t i = 0; i < node.operands.size(); ++i) {
+      const ir::Value o = node.operands[i];
       const Shape& shape = graph_.type(o).shape;
       std::vector<int> dims(at_dim(shape.rank()), -1);
       bool aligned = true;
-      if (node.op->kind == Kind::elementwise || is_reduction(node)) dims = broadcast_dims(own, shape);
+      if (is_generated_[at(id)]) dims = factor_dims(node, i, own);
+      else if (node.op->kind == Kind::elementwise || is_reduction(node)) dims = broadcast_dims(own, shape);
       else if (is_view(graph_, node)) dims = own, through(node, dims, aligned);
       else if (node.op->name == "gather" && o == node.operands[1]) aligned = index_dims(node, own, dims);
       else aligned = false;
       trace(o, std::move(dims), aligned, reads);
     }
     return reads;
+  }
+
+  /// Of a product's operand: sizes of 1 are repeated.
+  std::vector<int> factor_dims(const ir::Node& product, std::size_t operand, const std::vector<int>& own) const {
+    auto dims = product_dimensions(graph_, product, operand);
+    const Shape& shape = graph_.type(product.operands[operand]).shape;
+    for (int d = 0; d < shape.rank(); ++d) dims[at_dim(d)] = shape[d] == 1 ? -1 : own[at_dim(dims[at_dim(d)])];
+    return dims;
   }
 
   /// Of a gather's indices; whether each is read by the elements that it stands for only.
@@ -185,16 +203,15 @@ class Stitcher {
     const ir::Node& node = graph_[id];
     Region region;
     region.members = {id};
-    region.is_space = node.types.size() == 1 && (is_pointwise(graph_, node) || is_reduction(node)) && !is_alias(node);
+    region.is_space = node.types.size() == 1 && (is_pointwise(graph_, node) || reduces(id)) && !is_alias(node);
     reads_[at(id)] = reads_of(id);
     if (region.is_space) {
-      const Shape& space = space_of(node);
       auto& walk = regions_.walked[at(id)];
-      for (auto s : space) {
+      for (auto s : space_of(graph_, node)) {
         walk.push_back(s == 1 ? -1 : static_cast<int>(region.loops.size()));
         if (s != 1) region.loops.push_back(s);
       }
-      if (is_reduction(node)) region.reduced = reduced_loops(id);
+      if (reduces(id)) region.reduced = reduced_loops(id);
     }
     regions_.region_of[at(id)] = static_cast<int>(regions_.list.size());
     last_needed_.push_back(id);
@@ -241,7 +258,7 @@ class Stitcher {
   /// By dimension of the member's result: its loop, -1 for size 1.
   std::vector<int> result_loops(ir::NodeId id) const {
     const ir::Node& node = graph_[id];
-    if (!is_reduction(node)) return walked(id);
+    if (!reduces(id)) return walked(id);
     const auto reduced = reduced_dimensions(graph_, node);
     const bool keep = node.attributes.flag("keep");
     std::vector<int> loops;
@@ -398,16 +415,16 @@ class Stitcher {
     const Mask full = region.loops.size() == 32 ? ~Mask{0} : (Mask{1} << region.loops.size()) - 1;
     const Mask innermost = region.loops.empty() ? 0 : Mask{1} << (region.loops.size() - 1);
     Mask rows = 0, columns = 0;
-    bool reduces = false;
+    bool any_reduces = false;
     for (auto id : region.members) {
-      if (!is_reduction(graph_[id])) continue;
+      if (!reduces(id)) continue;
       const Mask over = reduced_loops(id);
       if (over == 0 && region.members.size() > 1) return "it reduces nothing";
       if (loops_walked(id) != full) return "it would be repeated for each element of a row";
-      if (!reduces || over == rows) rows = over;
+      if (!any_reduces || over == rows) rows = over;
       else if (over == (full & ~rows) && (columns == 0 || columns == over)) columns = over;
       else if (over != columns) return "they reduce different dimensions";
-      reduces = true;
+      any_reduces = true;
     }
     if (columns != 0 && !(rows & innermost)) std::swap(rows, columns);
     if (columns != 0 && !(rows & innermost)) return "they reduce different dimensions";
@@ -415,8 +432,7 @@ class Stitcher {
     if (columns != 0 && !rules_.column_sums) return left_out;
     if (columns != 0)
       for (auto id : region.members)
-        if (is_reduction(graph_[id]) && reduced_loops(id) == columns && !adds_up(graph_[id]))
-          return "a sum over columns can't be put together from parts";
+        if (reduces(id) && reduced_loops(id) == columns && !adds_up(graph_[id])) return "a sum over columns can't be put together from parts";
 
     // How many walks over the row it takes.
     std::vector<std::pair<ir::NodeId, int>> pass;
@@ -425,18 +441,22 @@ class Stitcher {
       const ir::Node& node = graph_[id];
       if (node.op->name == "gather" && region.members.size() > 1 && !rules_.gathers) return left_out;
       const Mask walks = loops_walked(id);
-      if (walks != full && !(reduces && walks == (full & ~rows))) return "it would be repeated for each element of a row";
+      if (walks != full && !(any_reduces && walks == (full & ~rows))) return "it would be repeated for each element of a row";
       int own = 0;
       for (const auto& r : reads_[at(id)]) {
         const auto found = std::lower_bound(pass.begin(), pass.end(), std::pair{r.source, 0});
         if (found == pass.end() || found->first != r.source) continue;
-        const bool reduced = is_reduction(graph_[r.source]);
-        if (!(reduced ? rules_.after_reductions : is_reduction(node) ? rules_.before_reductions : rules_.chains)) return left_out;
+        const bool reduced = reduces(r.source);
+        if (!(is_generated_[at(r.source)] ? rules_.epilogues
+              : reduced                   ? rules_.after_reductions
+              : reduces(id)               ? rules_.before_reductions
+                                          : rules_.chains))
+          return left_out;
         if (reduced && columns != 0 && reduced_loops(r.source) == columns) return "a sum over columns is known only when all rows are done";
         own = std::max(own, found->second + (reduced ? 1 : 0));
       }
       pass.emplace_back(id, own);
-      if (walks == full || is_reduction(node)) passes = std::max(passes, own);
+      if (walks == full || reduces(id)) passes = std::max(passes, own);
     }
     if (passes == 0) return {};
     const std::int64_t length = extent(region, rows), cells = extent(region, full & ~rows), total = length * cells;
@@ -511,7 +531,7 @@ class Stitcher {
   bool all_compose(ir::NodeId id, std::int64_t& elements) const {
     for (const auto& u : consumers_[at(id)]) {
       const ir::Node& user = graph_[u.node];
-      if (!reads_through_map(graph_, user, u.operand) || (!regions_.inlined[at(u.node)] && is_alias(user))) return false;
+      if (!composes(u.node, u.operand) || (!regions_.inlined[at(u.node)] && is_alias(user))) return false;
       if (is_view(graph_, user) && regions_.inlined[at(u.node)] && user.op->name != "slice") {
         if (user.types[0].shape.element_count() > graph_[id].types[0].shape.element_count()) elements = unbounded;
         if (!all_compose(u.node, elements)) return false;
@@ -532,8 +552,7 @@ class Stitcher {
       Region& region = regions_.list[i];
       if (!region.is_space || region.reduced != 0 || region.members.empty()) continue;
       // An index that is out of range is an error whoever reads what it stands for.
-      if (std::any_of(region.members.begin(), region.members.end(),
-                      [&](auto id) { return is_reduction(graph_[id]) || graph_[id].op->name == "gather"; }))
+      if (std::any_of(region.members.begin(), region.members.end(), [&](auto id) { return reduces(id) || graph_[id].op->name == "gather"; }))
         continue;
       std::vector<ir::NodeId> stored;
       for (auto id : region.members)
@@ -545,7 +564,8 @@ class Stitcher {
       std::int64_t elements = 0;
       if (!all_compose(result, elements) || readers_[at(result)].empty()) continue;
       const bool once = rules_.parts && elements != unbounded && elements <= own;
-      const bool is_light = rules_.repetition && is_repeatable(region, result) && (region.members.size() <= 2 || elements_of_readers(result) <= own);
+      const bool is_light =
+          rules_.repetition && is_repeatable(region, result) && elements_of_readers(result) <= most_times_repeated(region, result) * own;
       const std::size_t weight = weight_of(region);
       if ((!once && !is_light) || std::any_of(readers_[at(result)].begin(), readers_[at(result)].end(),
                                               [&](auto reader) { return weight + weight_of(region_of(reader)) > largest_kernel; }))
@@ -563,10 +583,18 @@ class Stitcher {
     }
   }
 
+  /// How often its readers may compute what the region does, for each of its elements.
+  std::int64_t most_times_repeated(const Region& region, ir::NodeId result) const {
+    constexpr std::int64_t any = 1 << 20, rows_of_tile = 8;
+    const auto& readers = readers_[at(result)];
+    if (std::any_of(readers.begin(), readers.end(), [&](auto r) { return is_generated_[at(r)]; })) return rows_of_tile;
+    return region.members.size() <= 2 ? any : 1;
+  }
+
   /// Whether the rules that are not left out let readers compute the region.
   bool rules_allow(const Region& region, ir::NodeId result) const {
     const auto& readers = readers_[at(result)];
-    return std::all_of(readers.begin(), readers.end(), [&](auto r) { return is_reduction(graph_[r]) ? rules_.before_reductions : rules_.chains; }) &&
+    return std::all_of(readers.begin(), readers.end(), [&](auto r) { return reduces(r) ? rules_.before_reductions : rules_.chains; }) &&
            std::all_of(region.members.begin(), region.members.end(), [&](auto id) { return rules_.views || !is_view(graph_, graph_[id]); });
   }
 
@@ -577,10 +605,15 @@ class Stitcher {
     return n;
   }
 
+  std::int64_t elements_of_space(ir::NodeId id) const {
+    const auto sizes = space_of(graph_, graph_[id]);
+    return std::accumulate(sizes.begin(), sizes.end(), std::int64_t{1}, std::multiplies<>());
+  }
+
   /// Elements of the largest space that reads the value.
   std::int64_t elements_of_readers(ir::NodeId id) const {
     std::int64_t n = 0;
-    for (auto r : readers_[at(id)]) n = std::max(n, space_of(graph_[r]).element_count());
+    for (auto r : readers_[at(id)]) n = std::max(n, elements_of_space(r));
     return n;
   }
 
@@ -641,6 +674,7 @@ class Stitcher {
 
   const ir::Graph& graph_;
   StitchRules rules_;
+  std::vector<bool> is_generated_;  ///< by node: a product that no library computes
   std::vector<bool> live_;
   Regions regions_;
   std::vector<std::vector<Use>> consumers_;
@@ -653,6 +687,8 @@ class Stitcher {
 
 }  // namespace
 
-Regions stitch(const Program& program, const StitchRules& rules) { return Stitcher(program, rules).run(); }
+Regions stitch(const Program& program, const StitchRules& rules, const std::function<bool(ir::NodeId)>& in_library) {
+  return Stitcher(program, rules, in_library).run();
+}
 
 }  // namespace weft

@@ -5,6 +5,7 @@
 #include "stitch/rules.h"
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -40,7 +41,9 @@ struct Regions {
 ///  - An operation joins the regions that it reads element by element, so that they become one: elementwise chains, reductions with
 ///    what precedes them and, where a row or a column of the space fits into a cache, with what follows over the full space.
 ///  - Regions that read the same memory element by element become one with several results; column sums join row reductions.
+///  - A matrix product that no library computes is a reduction of its space: what follows its results is computed with it.
 ///  - What others read only in part (slices, pads, concatenations) is computed there; what is cheap is repeated rather than stored.
-Regions stitch(const Program& program, const StitchRules& rules);
+/// `in_library` says whether a library computes the node, and is asked about products once each.
+Regions stitch(const Program& program, const StitchRules& rules, const std::function<bool(ir::NodeId)>& in_library);
 
 }  // namespace weft

@@ -1,4 +1,4 @@
-// Matrix products and convolutions as loop nests, for what no library takes.
+// Convolutions as loop nests, for what no library takes.
 #include "stitch/lowering.h"
 
 #include <array>
@@ -41,36 +41,6 @@ struct Layout {
 };
 
 }  // namespace
-
-void lower_matmul(Lowering& l, ir::NodeId id) {
-  const ir::Node& node = l.graph[id];
-  const Shape& result = node.types[0].shape;
-  const int rank = result.rank();
-  const bool transpose_a = node.attributes.flag("transpose_a"), transpose_b = node.attributes.flag("transpose_b");
-  const Shape& a_shape = l.graph.type(node.operands[0]).shape;
-  const Shape& b_shape = l.graph.type(node.operands[1]).shape;
-  Sizes extents(result.begin(), result.end());
-  extents.push_back(a_shape[a_shape.rank() - (transpose_a ? 2 : 1)]);
-
-  Builder b = l.builder(extents, rank);
-  const Map map = b.loops(0, rank);
-  const Affine k = b.loop(rank);
-  auto operand = [&](std::size_t i, const Shape& shape, bool transposed, const Affine& own, bool k_last) {
-    Map batch(map.begin(), map.end() - 2);
-    Map m;
-    const int lead = rank - shape.rank();
-    for (int d = 0; d + 2 < shape.rank(); ++d) m.push_back(shape[d] == 1 ? b.number(0) : batch[static_cast<std::size_t>(d + lead)]);
-    const bool own_first = k_last != transposed;
-    m.push_back(own_first ? own : k);
-    m.push_back(own_first ? k : own);
-    return b.element(node.operands[i], m);
-  };
-  const DType dtype = node.types[0].dtype;
-  const int x = operand(0, a_shape, transpose_a, map[map.size() - 2], true);
-  const int y = operand(1, b_shape, transpose_b, map[map.size() - 1], false);
-  b.store({id, 0}, map, b.cast(b.sum_of_products(x, y), dtype));
-  l.finish(b, {&id, 1});
-}
 
 void lower_convolution(Lowering& l, ir::NodeId id) {
   const ir::Node& node = l.graph[id];

@@ -26,6 +26,8 @@ std::unique_ptr<CompiledProgram> make_code(Backend backend, const Program& progr
   return reference::make_code(program);
 }
 
+bool wants_rows_laid_out(Backend backend) { return backend == Backend::cpu; }
+
 std::size_t kernels_compiled() {
   std::size_t count = 0;
 #ifdef WEFT_WITH_CPU

@@ -87,6 +87,8 @@ class CompiledProgram {
 std::string why_not(Backend backend);
 inline bool has_backend(Backend backend) { return why_not(backend).empty(); }
 std::unique_ptr<CompiledProgram> make_code(Backend backend, const Program& program, const RunOptions& options);
+/// Whether a product of few rows takes longer to read a matrix across its rows than to have it transposed before, if it is read twice.
+bool wants_rows_laid_out(Backend backend);
 /// Generated kernels compiled so far in this process.
 std::size_t kernels_compiled();
 

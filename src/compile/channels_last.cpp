@@ -61,15 +61,10 @@ class ChannelsLast {
 
   const TensorType& type(ir::Value v) { return r_.graph().type(v); }
 
-  ir::Value transposed(ir::Value v, Sizes permutation) {
-    ir::Node node;
-    node.op = &primitive("transpose");
-    node.operands = {v};
-    node.attributes.set("permutation", std::move(permutation));
-    node.label = r_.graph()[v.node].label;
-    node.where = r_.graph()[v.node].where;
-    infer_types(r_.graph(), node);
-    return {r_.graph().add(std::move(node)), 0};
+  ir::Value transposed(ir::Value v, Sizes permutation) { return add("transpose", v, {{"permutation", std::move(permutation)}}); }
+
+  ir::Value add(std::string_view op, ir::Value v, Attributes attributes) {
+    return {r_.graph().add(make_node(r_.graph(), op, {v}, std::move(attributes), r_.graph()[v.node])), 0};
   }
 
   /// The value with channels last of which this one is the transpose, if it is that of one.
@@ -130,12 +125,9 @@ class ChannelsLast {
   ir::Value with_leading_ones(ir::Value v, int rank) {
     Sizes sizes(static_cast<std::size_t>(rank - type(v).shape.rank()), 1);
     for (auto s : type(v).shape) sizes.push_back(s);
-    ir::Node node;
-    node.op = &primitive("reshape");
-    node.operands = {v};
-    node.attributes.set_shape(Shape(sizes));
-    infer_types(r_.graph(), node);
-    return {r_.graph().add(std::move(node)), 0};
+    Attributes attributes;
+    attributes.set_shape(Shape(sizes));
+    return add("reshape", v, std::move(attributes));
   }
 
   bool reduction(ir::NodeId id, ir::Node& node) {

@@ -83,12 +83,9 @@ class Joiner {
     std::sort(products.begin(), products.end(), [&](auto a, auto b) { return graph_[a].operands[0] < graph_[b].operands[0]; });
     ir::Node product = graph_[products[0]];
     for (std::size_t i = 0; i < 2; ++i) {
-      ir::Node all = graph_[products[0]];
-      all.op = &primitive("concat");
-      all.operands.clear();
-      for (auto p : products) all.operands.push_back(rewriter_.mapped(graph_[p].operands[i]));
-      all.attributes = {{"axis", axis_of_terms(product, i)}};
-      infer_types(rewriter_.graph(), all);
+      std::vector<ir::Value> parts;
+      for (auto p : products) parts.push_back(rewriter_.mapped(graph_[p].operands[i]));
+      ir::Node all = make_node(rewriter_.graph(), "concat", std::move(parts), {{"axis", axis_of_terms(product, i)}}, product);
       product.operands[i] = {rewriter_.graph().add(std::move(all)), 0};
     }
     return {rewriter_.graph().add(std::move(product)), 0};

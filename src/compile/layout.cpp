@@ -1,4 +1,5 @@
 // How operands lie where products read them: what moves elements about is left to the product where its attributes say it.
+#include "compile/backend.h"
 #include "compile/program.h"
 #include "graph/primitive.h"
 
@@ -62,7 +63,7 @@ Program lay_out_matrices(const Program& program, const RunOptions& options) {
   Rewriter r(program);
   std::map<ir::Value, int> readers;
   std::map<ir::Value, ir::Value> laid_out;
-  if (options.backend == Backend::cpu)
+  if (wants_rows_laid_out(options.backend))
     for (const auto& node : program.graph.nodes)
       if (reads_across(program.graph, node)) ++readers[node.operands[1]];
   for (ir::NodeId id = 0; id < program.graph.size(); ++id) {
@@ -71,12 +72,8 @@ Program lay_out_matrices(const Program& program, const RunOptions& options) {
     if (readers.contains(matrix) && readers[matrix] > 1 && reads_across(r.graph(), node)) {
       auto& transposed = laid_out[matrix];
       if (transposed.node < 0) {
-        ir::Node transpose = node;
-        transpose.op = &primitive("transpose");
-        transpose.operands = {node.operands[1]};
-        transpose.attributes = {{"permutation", std::vector<std::int64_t>{1, 0}}};
-        infer_types(r.graph(), transpose);
-        transposed = {r.graph().add(std::move(transpose)), 0};
+        Attributes swapped{{"permutation", std::vector<std::int64_t>{1, 0}}};
+        transposed = {r.graph().add(make_node(r.graph(), "transpose", {node.operands[1]}, std::move(swapped), node)), 0};
       }
       node.operands[1] = transposed;
       flip(node, 1);

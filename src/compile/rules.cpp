@@ -28,13 +28,7 @@ std::optional<double> Match::splat(ir::Value v) const {
 }
 
 ir::Value Match::add(std::string_view op, std::vector<ir::Value> operands, Attributes attributes) {
-  ir::Node made;
-  made.op = &primitive(op);
-  made.operands = std::move(operands);
-  made.attributes = std::move(attributes);
-  made.label = node.label;
-  made.where = node.where;
-  infer_types(graph_, made);
+  ir::Node made = make_node(graph_, op, std::move(operands), std::move(attributes), node);
   if (made.op->expand) {
     Expansion expansion(graph_, made);
     const auto before = graph_.size();

@@ -261,16 +261,21 @@ Tensor CompositeScope::tensor(const Operand& operand) const {
   return operand.tensor() ? operand.tensor() : scalar_constant(graph_, operand.scalar(), dtype_, operand.where());
 }
 
-// Expansion -----------------------------------------------------------------------------------------------------------
-
-ir::Value Expansion::add(std::string_view op, std::vector<ir::Value> operands, Attributes attributes) {
+ir::Node make_node(const ir::Graph& graph, std::string_view op, std::vector<ir::Value> operands, Attributes attributes, const ir::Node& like) {
   ir::Node made;
   made.op = &primitive(op);
   made.operands = std::move(operands);
   made.attributes = std::move(attributes);
-  made.label = node.label;
-  made.where = node.where;
-  infer_types(graph_, made);
+  made.label = like.label;
+  made.where = like.where;
+  infer_types(graph, made);
+  return made;
+}
+
+// Expansion -----------------------------------------------------------------------------------------------------------
+
+ir::Value Expansion::add(std::string_view op, std::vector<ir::Value> operands, Attributes attributes) {
+  ir::Node made = make_node(graph_, op, std::move(operands), std::move(attributes), node);
   if (made.op->expand && made.op != node.op) {
     Expansion inner(graph_, made);
     if (const auto replacement = made.op->expand(inner); replacement.node >= 0) return replacement;

@@ -151,4 +151,7 @@ const Primitive& primitive(std::string_view name);
 /// Infers `node`'s types from its operands' and its attributes; throws GraphError with label, operand types and place.
 void infer_types(const ir::Graph& graph, ir::Node& node);
 
+/// An operation with its types, made in place of `like` or a part of it: it has its label and its place in the user's source.
+ir::Node make_node(const ir::Graph& graph, std::string_view op, std::vector<ir::Value> operands, Attributes attributes, const ir::Node& like);
+
 }  // namespace weft

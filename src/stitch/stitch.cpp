@@ -667,8 +667,8 @@ class Stitcher {
       for (int n : needs[at_dim(i)])
         if (--waits[at_dim(n)] == 0) offer(n);
     }
-    const auto left = std::count_if(regions_.list.begin(), regions_.list.end(), [](const Region& r) { return !r.members.empty(); });
-    if (static_cast<std::size_t>(left) != 0) throw InternalError("kernels need each other's results");
+    if (std::any_of(regions_.list.begin(), regions_.list.end(), [](const Region& r) { return !r.members.empty(); }))
+      throw InternalError("kernels need each other's results");
     regions_.list = std::move(ordered);
   }
 

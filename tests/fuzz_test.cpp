@@ -54,7 +54,9 @@ fs::path path_of(const std::string& name) {
 void report(const Specimen& specimen, const Way& way, const std::string& wrong, const std::string& name) {
   const auto fails = [&](const Specimen& s) { return !Trial(s).disagreement(way).empty(); };
   const Specimen small = shrunk(specimen, fails);
-  const std::string text = "# " + name + ", " + way.name + ": " + Trial(small).disagreement(way) + "\n" + small.str();
+  std::string why = Trial(small).disagreement(way);
+  for (auto at = why.find('\n'); at != std::string::npos; at = why.find('\n', at + 1)) why.insert(at + 1, "# ");
+  const std::string text = "# " + name + ", " + way.name + ": " + why + "\n" + small.str();
   const fs::path path = path_of(name);
   std::ofstream(path) << text;
   ADD_FAILURE() << way.name << ": " << wrong << "\nmade smaller, in " << path << ":\n" << text;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 namespace weft {
 namespace kernel {
@@ -63,6 +64,9 @@ std::vector<std::int64_t> sizes_of(const Shape& shape) { return {shape.begin(), 
 
 void lower_space(Lowering& l, int index) {
   const Region& region = l.schedule.regions.list[static_cast<std::size_t>(index)];
+  std::vector<ir::NodeId> stored;
+  std::ranges::copy_if(region.stored, std::back_inserter(stored), [&](auto id) { return l.graph[id].types[0].shape.element_count() != 0; });
+  if (stored.empty()) return;
   std::vector<std::int64_t> extents;
   std::vector<int> place(region.loops.size());
   for (const bool sequential : {false, true})
@@ -71,7 +75,7 @@ void lower_space(Lowering& l, int index) {
   const int parallel = static_cast<int>(region.loops.size()) - std::popcount(region.reduced);
   Builder b = l.builder(std::move(extents), parallel);
   b.enter(index, std::move(place));
-  for (auto id : region.stored) {
+  for (auto id : stored) {
     const Map map = b.place_of(id);
     b.store({id, 0}, map, b.element({id, 0}, map));
   }

@@ -119,7 +119,7 @@ Tensor RandomGraph::any_exact(DType dtype, const Domain& domain, const Shape& ot
   for (const auto& t : exact_)
     if (const auto joined = broadcast(t.shape(), otherwise); t.dtype() == dtype && joined && joined->element_count() <= most_elements_)
       list.push_back(t);
-  const bool takes_usual = domain.low <= -2 && domain.high >= 2 && !domain.whole;
+  const bool takes_usual = domain.low <= -2 && domain.high >= 2 && !domain.whole && domain.avoid.empty();
   return takes_usual && !list.empty() && chance(0.5) ? any_of(list) : placeholder(domain, dtype, otherwise);
 }
 

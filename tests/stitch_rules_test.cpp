@@ -63,6 +63,14 @@ const std::vector<RuleCase>& cases() {
        },
        1,
        2},
+      {"join siblings",
+       {{4, 8, 8, 3}},
+       [](T t) {
+         const auto pooled = max_pool2d_with_indices(t[0], {2});
+         return Tensors{pooled.values, pooled.indices};
+       },
+       1,
+       2},
       {"read parts in place",
        {{64, 32}},
        [](T t) {

@@ -98,7 +98,6 @@ void lower_pooling(Lowering& l, ir::NodeId id) {
     terms.push_back(std::move(term));
     map.push_back(b.number(0));
   }
-  const DType dtype = node.types[0].dtype;
   const DType value_type = l.graph.type(node.operands[0]).dtype;
   auto where_inside = [&](int value, int otherwise) {
     if (terms.empty()) return value;
@@ -112,25 +111,30 @@ void lower_pooling(Lowering& l, ir::NodeId id) {
     return b.op("select", value_type, {here, value, b.constant(0, value_type)});
   };
   const int element = b.load(node.operands[0], map, terms);
-  int total = -1;
-  if (name == "pool_sum" || name == "pool_sum_gradient") {
-    total = b.reduce(ReduceOp::sum, element);
-  } else if (name == "pool_max") {
-    total = b.reduce(ReduceOp::max, where_inside(element, b.constant(-std::numeric_limits<double>::infinity(), value_type)));
-  } else if (name == "pool_max_indices") {
-    const int value = where_inside(element, b.constant(-std::numeric_limits<double>::infinity(), value_type));
-    const int place = b.reduce(ReduceOp::arg_max, value, where_inside(b.index(step), b.constant(nowhere, i64)));
-    const int found = b.op("less", boolean, {place, b.constant(nowhere, i64)});
-    total = b.op("select", i64, {found, place, b.constant(-1, i64)});
-  } else if (name == "pool_max_gather") {
-    total = b.reduce(ReduceOp::sum, chosen(b.load(node.operands[1], places), element));
-  } else if (name == "pool_max_gradient") {
-    total = b.reduce(ReduceOp::sum, chosen(b.load(node.operands[1], map, terms), element));
-  } else {
-    throw InternalError(ir::describe(node) + " has no kernel");
-  }
-  b.store({id, 0}, places, b.cast(total, dtype));
-  l.finish(b, {&id, 1});
+  auto total_of = [&](std::string_view name) {
+    int total = -1;
+    if (name == "pool_sum" || name == "pool_sum_gradient") {
+      total = b.reduce(ReduceOp::sum, element);
+    } else if (name == "pool_max") {
+      total = b.reduce(ReduceOp::max, where_inside(element, b.constant(-std::numeric_limits<double>::infinity(), value_type)));
+    } else if (name == "pool_max_indices") {
+      const int value = where_inside(element, b.constant(-std::numeric_limits<double>::infinity(), value_type));
+      const int place = b.reduce(ReduceOp::arg_max, value, where_inside(b.index(step), b.constant(nowhere, i64)));
+      const int found = b.op("less", boolean, {place, b.constant(nowhere, i64)});
+      total = b.op("select", i64, {found, place, b.constant(-1, i64)});
+    } else if (name == "pool_max_gather") {
+      total = b.reduce(ReduceOp::sum, chosen(b.load(node.operands[1], places), element));
+    } else if (name == "pool_max_gradient") {
+      total = b.reduce(ReduceOp::sum, chosen(b.load(node.operands[1], map, terms), element));
+    } else {
+      throw InternalError(ir::describe(node) + " has no kernel");
+    }
+    return total;
+  };
+  const Regions& regions = l.schedule.regions;
+  const auto& members = regions.list[static_cast<std::size_t>(regions.region_of[static_cast<std::size_t>(id)])].members;
+  for (auto m : members) b.store({m, 0}, places, b.cast(total_of(l.graph[m].op->name), l.graph[m].types[0].dtype));
+  l.finish(b, members);
 }
 
 }  // namespace weft::kernel

@@ -29,6 +29,7 @@ void lower_space(Lowering& l, int region);
 /// Each lowers one kind of operation to kernels.
 void lower_concat(Lowering& l, ir::NodeId id);
 void lower_convolution(Lowering& l, ir::NodeId id);
+/// With the others of its region, which look through the same windows.
 void lower_pooling(Lowering& l, ir::NodeId id);
 void lower_scatter(Lowering& l, ir::NodeId id);
 void lower_scan(Lowering& l, ir::NodeId id);

@@ -218,8 +218,7 @@ std::vector<Kernel> split_rows(const Kernel& whole, const Target& target, const 
   const std::int64_t width = extent_of(whole, whole.parallel, whole.loops());
   std::int64_t block = 1, parts = 0;
   if (all_rows != 0) {
-    constexpr std::int64_t least_elements = 4096;
-    const auto wanted = std::clamp<std::int64_t>(std::min(all_rows * width / least_elements, length), 1, target.most_row_parts);
+    const auto wanted = std::clamp<std::int64_t>(std::min(all_rows * width / target.row_part_elements, length), 1, target.most_row_parts);
     block = std::min((length + wanted - 1) / wanted, std::max<std::int64_t>(rows_in_f32 / (all_rows / length), 1));
     parts = (length + block - 1) / block;
   }

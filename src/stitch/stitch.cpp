@@ -201,6 +201,7 @@ class Stitcher {
   /// Gives the operation a region of its own, then joins it with those that it reads.
   void open(ir::NodeId id) {
     const ir::Node& node = graph_[id];
+    if (rules_.siblings && joins_windows(id)) return;
     Region region;
     region.members = {id};
     region.is_space = node.types.size() == 1 && (is_pointwise(graph_, node) || reduces(id)) && !is_alias(node);
@@ -233,6 +234,25 @@ class Stitcher {
       const auto why = join(producer, own, false);
       if (!why.empty()) regions_.refusals.push_back({r->source, id, why});
     }
+  }
+
+  /// Whether the operation finds the largest elements, or their places, in windows in which an earlier one finds the others: both become
+  /// one region.
+  bool joins_windows(ir::NodeId id) {
+    const ir::Node& node = graph_[id];
+    if (node.op->name != "pool_max" && node.op->name != "pool_max_indices") return false;
+    for (const auto& use : consumers_[at(node.operands[0].node)]) {
+      const ir::Node& other = graph_[use.node];
+      if (use.node >= id || !other.op->name.starts_with("pool_max") || other.operands != node.operands || other.attributes != node.attributes)
+        continue;
+      const int region = regions_.region_of[at(id)] = regions_.region_of[at(use.node)];
+      regions_.list[at_dim(region)].members.push_back(id);
+      reads_[at(id)] = reads_[at(use.node)];
+      for (const auto& r : reads_[at(id)]) readers_[at(r.source)].push_back(id);
+      need(region, std::max(last_needed_[at_dim(region)], id));
+      return true;
+    }
+    return false;
   }
 
   /// A reshape of what lies in memory is that memory.

@@ -20,20 +20,26 @@ struct Cutting {
 struct Target {
   /// Of reductions along which memory is contiguous, and of others.
   Cutting rows, columns;
-  int part_multiple = 1;        ///< of which the iterations of a part are a multiple
-  std::int64_t most_row_parts;  ///< parts of a kernel that sums up columns while it goes over rows
-  bool adds_rows;               ///< column sums are better added row by row to sums in a cache
-  bool tiles;                   ///< sums of products are computed for several neighbouring results at once (see Tiling)
+  std::int64_t row_part_elements;  ///< of a part of a kernel that sums up columns while it goes over rows, at least about
+  int part_multiple = 1;           ///< of which the iterations of a part are a multiple
+  std::int64_t most_row_parts;     ///< parts of a kernel that sums up columns while it goes over rows
+  bool adds_rows;                  ///< column sums are better added row by row to sums in a cache
+  bool tiles;                      ///< sums of products are computed for several neighbouring results at once (see Tiling)
 };
 
 namespace targets {
 inline constexpr std::int64_t any = std::numeric_limits<std::int64_t>::max();
 /// Cores with caches, vectors and few threads.
-inline constexpr Target processor{
-    .rows = {512, 4096, 0, 2048, 64, any}, .columns = {512, 4096, 0, 2048, 64, any}, .most_row_parts = 64, .adds_rows = true, .tiles = true};
+inline constexpr Target processor{.rows = {512, 4096, 0, 2048, 64, any},
+                                  .columns = {512, 4096, 0, 2048, 64, any},
+                                  .row_part_elements = 4096,
+                                  .most_row_parts = 64,
+                                  .adds_rows = true,
+                                  .tiles = true};
 /// Some hundred multiprocessors, with a thousand threads each.
 inline constexpr Target gpu{.rows = {264, 16384, 1 << 18, 4096, 1024, 2048},
-                            .columns = {1 << 17, 64, 1 << 18, 16, 1024, 1 << 18},
+                            .columns = {1 << 17, 1024, 1 << 15, 16, 1024, 1 << 18},
+                            .row_part_elements = 8,
                             .part_multiple = 16,
                             .most_row_parts = 264,
                             .adds_rows = false,

@@ -43,20 +43,26 @@ struct Arguments {
   float* out1;
   IndexFault* fault;
   int places;
+  int n1;
   int s0_1;
 };
 
-// A thread for each place.
+// A team of 8 threads for each place.
 extern "C" __global__ void __launch_bounds__(256) sum_f32(const __grid_constant__ Arguments a) {
-  const int place = blockIdx.x * blockDim.x + threadIdx.x;
-  if (place >= a.places) return;
+  const int thread = threadIdx.x / 32;
+  const int number = blockIdx.x * 32 + threadIdx.x % 32;
+  const bool exists = number < a.places;
+  const int place = exists ? number : a.places - 1;
   const int i0 = place;
   double sum_0 = 0;
-  #pragma unroll
-  for (int i1 = 0; i1 < 16; ++i1) {
+  #pragma unroll 4
+  for (int i1 = thread; exists && i1 < a.n1; i1 += 8) {
     const double in0_2 = a.in0[i0 + i1 * a.s0_1];
     sum_0 += in0_2;
   }
-  a.out1[i0] = float(sum_0);
+  sum_0 = down<32, 8>(sum_0, Plus());
+  if (exists && thread == 0) {
+    a.out1[i0] = float(sum_0);
+  }
 }
-// 128 blocks of 128 threads
+// 512 blocks of 256 threads

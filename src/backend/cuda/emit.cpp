@@ -200,9 +200,8 @@ class KernelEmitter {
     return c_.extent(d);
   }
   bool is_unrolled(int d) const {
-    constexpr std::int64_t longest = 32;
     return m_.team == 1 && kernel_.is_sequential(d) && !kernel_.scatters && !kernel_.scan && d != kernel_.ended && d != kernel_.tiling.cut &&
-           iterations(kernel_, d, kernel_.loops()) <= longest;
+           is_window(kernel_, d);
   }
 
   void loop(int d, const std::function<void()>& body) {

@@ -12,12 +12,17 @@ using namespace kernel;
 
 std::size_t at(int i) { return static_cast<std::size_t>(i); }
 std::int64_t ceiling(std::int64_t x, std::int64_t y) { return (x + y - 1) / y; }
+std::int64_t bit_ceil(std::int64_t x) { return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(x))); }
 
 /// Vectors that a thread of a team keeps at most, and bytes of registers for them.
 constexpr std::int64_t most_vectors = 8;
 constexpr int kept_bytes = 256;
 /// Places that lie side by side in memory and are computed side by side.
 constexpr int neighbours = 32;
+/// Steps from which on larger teams share them where memory doesn't go along them.
+constexpr std::int64_t long_columns = 512;
+/// The team that reduces everything to one number, if that is not much.
+constexpr std::int64_t small_team = 128;
 
 class Mapper {
  public:
@@ -36,17 +41,16 @@ class Mapper {
     const std::int64_t enough = std::int64_t{device_.multiprocessors} * 1024;
     std::int64_t team = 1;
     if (has_steps && along_row) {
-      const std::int64_t vectors = ceiling(steps, result_.width);
-      team = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(std::clamp<std::int64_t>(ceiling(vectors, 4), 1, 1024))));
-      while (team < 1024 && team < vectors && places * team < enough / 2) team *= 2;
-    } else if (has_steps && steps >= 64 && places / result_.width < enough / 4) {
+      const std::int64_t vectors = ceiling(steps, result_.width), least = bit_ceil(std::clamp<std::int64_t>(ceiling(vectors, 4), 1, 1024));
+      if (kernel_.parallel == 0) team = vectors <= small_team ? small_team : 1024;
+      else team = places * least < enough / 2 ? bit_ceil(std::min<std::int64_t>(vectors, 1024)) : least;
+    } else if (has_steps && !has_windows() && places / result_.width < enough / 4) {
       result_.width = 1;
-      while (team < 1024 / neighbours && team * 4 < steps && places * team < enough) team *= 2;
-      if (team > 1) result_.columns = neighbours;
+      result_.columns = neighbours;
+      team = steps < long_columns ? 8 : 32;
     }
     // Where the vector loop is the scanned one, elements may be combined before those that came before are.
-    if (kernel_.scan && along_row && steps > scan_elements)
-      team = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(std::clamp<std::int64_t>(steps / scan_elements, 2, 256))));
+    if (kernel_.scan && along_row && steps > scan_elements) team = bit_ceil(std::clamp<std::int64_t>(steps / scan_elements, 2, 256));
     result_.team = static_cast<int>(team);
     if (result_.width > 1) {
       result_.has_rest = extent(kernel_.vector_loop) % result_.width != 0;
@@ -54,7 +58,8 @@ class Mapper {
     }
     if (team > 1) {
       const std::int64_t vectors = ceiling(steps, team * result_.width);
-      if (vectors <= most_vectors && !kernel_.scan) {
+      const bool is_row = kernel_.parallel > 0 && result_.columns == 0;
+      if (vectors <= most_vectors && !kernel_.scan && (is_row || walks_again())) {
         result_.vectors = static_cast<int>(std::max<std::int64_t>(vectors, 1));
         keep();
       }
@@ -72,6 +77,12 @@ class Mapper {
 
  private:
   std::int64_t extent(int loop) const { return kernel_.extents[at(loop)]; }
+
+  bool has_windows() const {
+    for (int d = kernel_.first_sequential(); d < kernel_.loops(); ++d)
+      if (!is_window(kernel_, d)) return false;
+    return true;
+  }
 
   /// Looks for a loop across the vector loop along which memory is read.
   void tile() {
@@ -143,8 +154,7 @@ class Mapper {
     if (!possible || largest_read + largest_written == 0) return 1;
     const std::size_t bytes = std::max(largest_read == 0 ? largest_written : largest_read, largest_written / 2);
     std::int64_t w = std::min<std::int64_t>(16 / static_cast<std::int64_t>(bytes), aligned);
-    while (w > 1 && elements / w < std::int64_t{device_.multiprocessors} * 128) w /= 2;
-    return static_cast<int>(std::max<std::int64_t>(w, 1));
+    return w > 1 && elements / w >= std::int64_t{device_.multiprocessors} * 16 ? static_cast<int>(w) : 1;
   }
 
   /// Chooses what stays in registers from pass to pass: what is read, and what is dear to compute again.
@@ -179,6 +189,14 @@ class Mapper {
     for (const auto& s : kernel_.stores)
       if (s.begins) bytes += size_of(s.access.dtype) * at(result_.vectors * result_.width);
     if (bytes <= kept_bytes / (result_.team > 512 ? 2 : 1)) result_.kept = std::move(kept);
+  }
+
+  /// Whether the sequential loops are walked in a second pass.
+  bool walks_again() const {
+    const int last = passes_.empty() ? 0 : *std::ranges::max_element(passes_);
+    for (int p = 1; p <= last; ++p)
+      if (!roots(p).empty()) return true;
+    return false;
   }
 
   std::vector<int> roots(int pass) const {
@@ -216,6 +234,12 @@ std::int64_t iterations(const Kernel& kernel, int first, int last) {
   std::int64_t n = 1;
   for (int d = first; d < last; ++d) n *= kernel.extents[at(d)];
   return n;
+}
+
+bool is_window(const Kernel& kernel, int loop) {
+  constexpr std::int64_t widest = 8, largest = 32, many_places = 1 << 15;
+  const bool is_likely = kernel.loops() - kernel.first_sequential() > 1 || iterations(kernel, 0, kernel.parallel) >= many_places;
+  return is_likely && kernel.extents[at(loop)] <= widest && iterations(kernel, loop, kernel.loops()) <= largest;
 }
 
 std::vector<bool> moving(const Kernel& kernel, int loop) {

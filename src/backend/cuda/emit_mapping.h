@@ -12,6 +12,7 @@ namespace weft::cuda {
 /// Neighbours of a scanned row that a thread of a team takes at a time.
 inline constexpr int scan_elements = 4;
 
+/// Much of it is part of the code, so there are few choices, far apart: kernels that differ in a batch size mostly share code.
 struct Mapping {
   int team = 1;            ///< threads that share a place of the parallel loops, each with iterations of its own of the sequential ones
   int columns = 0;         ///< unless 0, so many neighbouring places alternate among the threads of a block
@@ -36,6 +37,9 @@ std::vector<bool> moving(const kernel::Kernel& kernel, int loop);
 /// Whether the access is to neighbours along the loop, with nothing that depends on it.
 bool is_contiguous(const kernel::Kernel& kernel, const kernel::Access& access, int loop);
 bool moves_along(const kernel::Kernel& kernel, const kernel::Access& access, int loop);
+
+/// Whether a sequential loop is as short as those over windows are, so that its number of iterations is worth being part of the code.
+bool is_window(const kernel::Kernel& kernel, int loop);
 
 /// Iterations of all loops from `first` to before `last`.
 std::int64_t iterations(const kernel::Kernel& kernel, int first, int last);

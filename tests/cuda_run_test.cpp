@@ -4,9 +4,13 @@
 
 #include <weft/weft.h>
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -34,6 +38,13 @@ NDArray counting(std::int64_t n, float first = 0) {
 bool same(const NDArray& a, const NDArray& b) {
   const NDArray x = a.to(Device::cpu()).copy(), y = b.to(Device::cpu()).copy();
   return x.type() == y.type() && std::memcmp(x.data(), y.data(), static_cast<std::size_t>(x.byte_count())) == 0;
+}
+
+/// Of this process.
+long resident_pages() {
+  long all = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> all >> resident;
+  return resident;
 }
 
 using CudaArrays = CudaRun;
@@ -127,6 +138,42 @@ TEST_F(CudaRun, GivesRandomNumbersOfItsOwnToEachRun) {
     seen.push_back(on_gpu.run({})[0]);
     for (int j = 0; j < i; ++j) EXPECT_FALSE(same(seen[static_cast<std::size_t>(j)], seen.back()));
   }
+}
+
+/// The driver, as a program that uses CUDA beside weft has it.
+template <class F> F* in_driver(const char* name) {
+  static void* const library = ::dlopen("libcuda.so.1", RTLD_NOW);
+  return reinterpret_cast<F*>(::dlsym(library, name));
+}
+
+TEST_F(CudaRun, TakesItsTurnInAStreamOfTheCallers) {
+  constexpr std::size_t n = 1 << 22;
+  Graph g;
+  const Tensor x = g.placeholder({n}, f32), y = x * 2.0f;
+  const Executable e = g.compile({{x, x.type()}}, {y}, {}, cuda);
+  NDArray feed(f32, {n}, Device::cuda()), result(f32, {n}, Device::cuda());
+  Device::cuda().wait();
+  void* stream = nullptr;
+  ASSERT_EQ(in_driver<int(void**, unsigned)>("cuStreamCreate")(&stream, 1), 0);
+  const auto fill = in_driver<int(void*, unsigned, std::size_t, void*)>("cuMemsetD32Async");
+  std::vector<TensorData> results{result};
+  NDArray seen(f32, {n});
+  for (int round = 1; round <= 5; ++round) {
+    for (int i = 0; i < 200; ++i) fill(result.data(), 0, n, stream);
+    const float value = static_cast<float>(round);
+    ASSERT_EQ(fill(feed.data(), std::bit_cast<unsigned>(value), n, stream), 0);
+    e.run(std::vector<TensorData>{feed}, results, {.stream = stream});
+    ASSERT_EQ(in_driver<int(void*, void*, std::size_t, void*)>("cuMemcpyDtoHAsync_v2")(seen.data(), result.data(), n * sizeof(float), stream), 0);
+    ASSERT_EQ(in_driver<int(void*)>("cuStreamSynchronize")(stream), 0);
+    EXPECT_EQ(seen.elements<float>().front(), 2 * value);
+    EXPECT_EQ(seen.elements<float>().back(), 2 * value);
+  }
+  ASSERT_EQ(in_driver<int(void*, int)>("cuStreamBeginCapture_v2")(stream, 2), 0);
+  EXPECT_THROW(e.run(std::vector<TensorData>{feed}, results, {.stream = stream}), RunError);
+  void* graph = nullptr;
+  in_driver<int(void*, void**)>("cuStreamEndCapture")(stream, &graph);
+  in_driver<int(void*)>("cuGraphDestroy")(graph);
+  in_driver<int(void*)>("cuStreamDestroy_v2")(stream);
 }
 
 // Variables -------------------------------------------------------------------------------------------------------------
@@ -300,6 +347,54 @@ TEST_F(CudaRun, SaysHowMuchMemoryIsMissing) {
     EXPECT_NE(std::string(e.what()).find("are free"), std::string::npos) << e.what();
   }
   EXPECT_TRUE(same(g.value(v), counting(4)));
+}
+
+/// WEFT_TEST_STEPS=100000 takes a minute.
+TEST_F(CudaRun, TrainsForLongWithoutGrowing) {
+  const char* wish = std::getenv("WEFT_TEST_STEPS");
+  const int steps = wish ? std::atoi(wish) : 600;
+  Graph g;
+  const Tensor images = g.placeholder({16, 14, 14, 1}, f32), labels = g.placeholder({16}, i32);
+  const Tensor features = max_pool2d(relu(conv2d(images, g.variable(init::he({3, 3, 1, 16})), {.padding = Padding::same})), {2});
+  const Tensor dropped = dropout(reshape(features, {16, 7 * 7 * 16}), 0.2);
+  const Tensor loss = softmax_cross_entropy(matmul(dropped, g.variable(init::he({7 * 7 * 16, 10}))), labels, Reduction::mean);
+  const auto updates = adam(g.variables(), g.gradients(loss, g.variables()), 0.001f);
+  std::vector<NDArray> batches;
+  for (int i = 0; i < 7; ++i) batches.push_back(counting(16 * 14 * 14, static_cast<float>(i)).reshape({16, 14, 14, 1}));
+  NDArray classes(i32, {16});
+  const auto run = [&](int step) {
+    const NDArray& batch = batches[static_cast<std::size_t>(step) % batches.size()];
+    const Feeds feeds{{images, step % 2 == 0 ? batch : batch.to(Device::cuda())}, {labels, classes}};
+    g.run(feeds, std::vector{loss}, updates, cuda);
+  };
+  for (int i = 0; i < steps / 3; ++i) run(i);
+  const auto on_gpu = Device::cuda().properties().memory_free;
+  const long on_host = resident_pages();
+  for (int i = steps / 3; i < steps; ++i) run(i);
+  EXPECT_EQ(Device::cuda().properties().memory_free, on_gpu);
+  EXPECT_LT(resident_pages() - on_host, 1024) << "pages of 4096 bytes";
+}
+
+TEST_F(CudaRun, CountsElementsPast32Bits) {
+  constexpr std::int64_t n = (std::int64_t{1} << 32) + 12344;
+  if (Device::cuda().properties().memory_free < 4 * n) GTEST_SKIP() << "there is too little memory";
+  Graph g;
+  const Tensor x = g.placeholder({n}, u8), at = g.placeholder({3}, i64);
+  const Tensor y = x + cast(iota(g, {n}, 0, i64) % 251, u8);
+  const Tensor rows = reshape(y, {5, n / 5}), turned = transpose(rows, 0, 1);
+  const NDArray places = NDArray::of<std::int64_t>({3}, {0, (std::int64_t{1} << 31) + 7, n - 1});
+  NDArray feed(u8, {n}, Device::cuda());
+  const auto r = g.run({{x, feed}, {at, places}},
+                       {sum(cast(y, i64)), gather(y, at), argmax(equal(iota(g, {n}, 0, i64), n - 2), 0, {.dtype = i64}), sum(cast(turned, i64), {0})},
+                       std::span<const Operation>{}, cuda);
+  std::int64_t expected = 0;
+  for (std::int64_t i = 0; i < 251; ++i) expected += i * ((n - i + 250) / 251);
+  EXPECT_EQ(r[0].elements<std::int64_t>()[0], expected);
+  for (std::size_t k = 0; k < 3; ++k) EXPECT_EQ(r[1].elements<std::uint8_t>()[k], places.elements<std::int64_t>()[k] % 251);
+  EXPECT_EQ(r[2].item(), static_cast<double>(n - 2));
+  std::int64_t in_all = 0;
+  for (std::int64_t v : r[3].elements<std::int64_t>()) in_all += v;
+  EXPECT_EQ(in_all, expected);
 }
 
 TEST_F(CudaRun, HoldsNoMoreMemoryAfterManyRuns) {

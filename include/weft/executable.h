@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -83,6 +84,18 @@ struct CompileStatistics {
   std::int64_t flops = 0;
 };
 
+/// How one call of `run` goes about it.
+struct ExecutionOptions {
+  /// Runs this many times, one after the other, with the same feeds, and gives what the last run does: the same bits as so many calls. On a
+  /// GPU they are begun together, so that a loop whose data and counters are variables or lie on the GPU waits for the host once in so many
+  /// steps. A graph that has to check indices begins them one by one.
+  int steps_per_launch = 1;
+  /// A CUDA stream of the caller's (a cudaStream_t or CUstream of the primary context), for an executable that runs on a GPU. The run takes
+  /// place after what the stream was given before and before what it is given later; feeds, results and variables on the GPU may be used in it
+  /// without waiting. They must be kept until then. Throws RunError when the stream is being captured.
+  std::optional<void*> stream = {};
+};
+
 struct ExecutableState;
 
 /// A graph compiled for given feed types. A handle: copies share the compiled code. `run` may be called from several
@@ -110,7 +123,7 @@ class Executable {
   std::vector<NDArray> run(std::span<const TensorData> feeds) const;
   std::vector<NDArray> run(std::initializer_list<TensorData> feeds) const { return run(std::span(feeds.begin(), feeds.size())); }
   /// Writes the targets' values to the caller's storage, in the order of targets(). A run that fails leaves it undefined.
-  void run(std::span<const TensorData> feeds, std::span<TensorData> results) const;
+  void run(std::span<const TensorData> feeds, std::span<TensorData> results, const ExecutionOptions& options = {}) const;
   /// Runs and gives the seconds that each step of explain() took; drops the targets' values.
   std::vector<double> run_timed(std::span<const TensorData> feeds) const;
 

@@ -27,6 +27,10 @@ struct RunArrays {
   std::vector<double>* step_seconds = nullptr;  ///< unless null, gets what each step of the explanation took
   /// Where feeds and targets lie: on the program's device or, when that is a GPU, on the host.
   std::span<const Device> feed_devices = {}, target_devices = {};
+  /// Runs, one after the other, where the program can repeat itself: with run indices that follow each other, and with each update and the
+  /// variable's present value, `present`, changing places in between where the update is beside it.
+  int steps = 1;
+  std::span<std::byte* const> present = {};
 };
 
 /// Seconds from lap to lap, for the runs that ask for them.
@@ -71,6 +75,9 @@ class CompiledProgram {
   /// Whether the memory of update `update` must be that of the variable's present value, which no run then leaves half written.
   virtual bool is_in_place([[maybe_unused]] std::size_t update) const { return false; }
 
+  /// Whether it can be asked for several steps at once.
+  virtual bool can_repeat() const { return false; }
+
   /// May be called from several threads at once, with a context each. On a GPU what is left to do goes on after it returns, in order with
   /// what is begun later, unless something of it concerns the host. Throws RunError; targets and updates that are not in
   /// place are then undefined, those in place are untouched.
@@ -99,6 +106,9 @@ int gpu_count();
 DeviceProperties gpu_properties(int index);
 /// Returns when everything that was begun on it is done.
 void wait_for_gpu(int index);
+/// What is begun on the GPU from now on waits for what a stream of the caller's was given so far; and the other way round.
+void gpu_follows_stream(int index, void* stream);
+void stream_follows_gpu(int index, void* stream);
 /// Memory in order with what else is begun on the GPU.
 std::shared_ptr<std::byte> gpu_allocate(int index, std::size_t bytes, bool zeroed);
 /// In order with what else is begun on the devices; returns when the host's memory, if it is part, has been read or written.

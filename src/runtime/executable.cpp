@@ -61,16 +61,22 @@ std::vector<NDArray> Executable::run(std::span<const TensorData> feeds) const {
   return results;
 }
 
-void Executable::run(std::span<const TensorData> feeds, std::span<TensorData> results) const {
+void Executable::run(std::span<const TensorData> feeds, std::span<TensorData> results, const ExecutionOptions& options) const {
   check_results(*state_, results);
-  run_executable(*state_, feeds, results);
+  if (options.steps_per_launch < 1) throw RunError("run: steps_per_launch is " + std::to_string(options.steps_per_launch) + ", expects 1 or more");
+  if (!options.stream) return run_executable(*state_, feeds, results, options.steps_per_launch);
+  const Device device = state_->compiled.code->device();
+  if (device.is_cpu()) throw RunError("run: a stream is for executables that run on a GPU, this one runs on the host");
+  gpu_follows_stream(device.index(), *options.stream);
+  run_executable(*state_, feeds, results, options.steps_per_launch);
+  stream_follows_gpu(device.index(), *options.stream);
 }
 
 std::vector<double> Executable::run_timed(std::span<const TensorData> feeds) const {
   std::vector<double> seconds;
   std::vector<TensorData> storage;
   for (const auto& type : state_->output_types) storage.emplace_back(NDArray(type));
-  run_executable(*state_, feeds, storage, &seconds);
+  run_executable(*state_, feeds, storage, 1, &seconds);
   return seconds;
 }
 
@@ -100,6 +106,7 @@ class Lease {
     context_->target_copies.resize(state.targets.size());
     context_->variables.resize(program.variables.size());
     context_->updates.resize(program.updates.size());
+    context_->present.resize(program.updates.size());
   }
   ~Lease() {
     const std::lock_guard lock(state_.contexts_mutex);
@@ -147,6 +154,7 @@ void place_updates(ExecutableState& state, RunContext& context) {
       value.has_next = true;
     }
     context.updates[i] = (in_place ? value.current : value.next).data();
+    context.present[i] = value.current.data();
   }
 }
 
@@ -217,7 +225,8 @@ void place_targets(const ExecutableState& state, RunContext& context, std::span<
 
 }  // namespace
 
-void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results, std::vector<double>* step_seconds) {
+void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results, int steps,
+                    std::vector<double>* step_seconds) {
   check_feeds(state, feeds);
   RuntimeState& runtime = runtime_of(*state.graph);
   std::call_once(state.has_variables, [&] { find_variables(state); });
@@ -226,17 +235,24 @@ void run_executable(ExecutableState& state, std::span<const TensorData> feeds, s
   place_feeds(state, context, feeds);
   place_targets(state, context, results);
 
+  const int at_once = state.compiled.code->can_repeat() ? steps : 1;
   auto run = [&] {
     for (std::size_t i = 0; i < state.variables.size(); ++i) context.variables[i] = state.variables[i]->current.data();
-    state.compiled.code->run(*context.code, {context.feeds, context.variables, context.targets, context.updates, runtime.runs++, step_seconds,
-                                             context.feed_devices, context.target_devices});
+    state.compiled.code->run(*context.code, {context.feeds, context.variables, context.targets, context.updates,
+                                             runtime.runs.fetch_add(static_cast<std::uint64_t>(at_once)), step_seconds, context.feed_devices,
+                                             context.target_devices, at_once, context.present});
+  };
+  auto run_all = [&] {
+    for (int done = 0; done < steps; done += at_once) run();
   };
   if (!state.updates.empty()) {
     const std::unique_lock lock(runtime.variables_mutex);
     bring_variables(state);
-    place_updates(state, context);
-    run();
-    keep_updates(state);
+    for (int done = 0; done < steps; done += at_once) {
+      place_updates(state, context);
+      run();
+      if (at_once % 2 == 1) keep_updates(state);
+    }
   } else if (!state.variables.empty()) {
     std::shared_lock lock(runtime.variables_mutex);
     while (!are_in_place(state)) {
@@ -247,9 +263,9 @@ void run_executable(ExecutableState& state, std::span<const TensorData> feeds, s
       }
       lock.lock();
     }
-    run();
+    run_all();
   } else {
-    run();
+    run_all();
   }
   for (std::size_t i = 0; i < results.size(); ++i)
     if (results[i].array().data() != context.targets[i]) results[i].array().assign(*context.target_copies[i]);

@@ -53,7 +53,7 @@ VariableValue& variable_value(GraphState& graph, ir::NodeId variable);
 struct RunContext {
   std::unique_ptr<CompiledProgram::Context> code;
   std::vector<const std::byte*> feeds, variables;
-  std::vector<std::byte*> targets, updates;
+  std::vector<std::byte*> targets, updates, present;
   std::vector<Device> feed_devices, target_devices;
   /// Dense stand-ins for feeds and targets that kernels can't use where they are; made when first needed.
   std::vector<std::optional<NDArray>> feed_copies, target_copies;
@@ -84,7 +84,7 @@ void check_run(const Executable& executable, std::span<const TensorData> feeds, 
 
 /// Runs with feeds in the order of state.feeds and writes the targets to `results`.
 /// `step_seconds` as in RunArrays.
-void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results,
+void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results, int steps = 1,
                     std::vector<double>* step_seconds = nullptr);
 
 }  // namespace weft

@@ -227,6 +227,8 @@ constexpr std::int64_t least_multiplications = 1 << 15;
 
 }  // namespace
 
+void load_cublas() { cublas(); }
+
 ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& p) {
   const auto types = types_of(dtype), result_types = types_of(result_dtype);
   if (!types || !result_types) return {nullptr, "cuBLASLt doesn't multiply " + std::string(name_of(dtype))};

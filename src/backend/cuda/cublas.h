@@ -7,6 +7,9 @@
 
 namespace weft::cuda {
 
+/// Loads the library ahead of its first use, if it is there.
+void load_cublas();
+
 /// A matrix as it lies, row-major, or a batch of them.
 struct Matrix {
   std::int64_t rows, columns;

@@ -1,6 +1,7 @@
 #include "backend/cuda/gpu.h"
 
 #include "backend/cuda/compiler.h"
+#include "backend/cuda/cublas.h"
 #include "compile/disk_cache.h"
 
 #include <weft/error.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -89,11 +91,14 @@ Gpu& Gpu::at(int index) {
 }
 
 Gpu::Gpu(int index) : index_(index), properties_(properties_of(index)), target_(Compiler::instance().target(properties_.compute_capability)) {
+  // Loading the library and starting a device take long, but not each other's time.
+  static const std::future<void> library = std::async(std::launch::async, load_cublas);
   CUdevice device = 0;
   check(driver().cuDeviceGet(&device, index), "finding a device");
   check(driver().cuDevicePrimaryCtxRetain(&context_, device), "starting a device");
   make_current();
   check(driver().cuStreamCreate(&stream_, CU_STREAM_NON_BLOCKING), "making a queue");
+  check(driver().cuEventCreate(&joint_, CU_EVENT_DISABLE_TIMING), "making an event");
   check(driver().cuDeviceGetDefaultMemPool(&pool_, device), "finding a device's memory");
   // What was freed stays for what comes next instead of going back to the system at each wait.
   cuuint64_t all = ~cuuint64_t{0};
@@ -109,6 +114,23 @@ void Gpu::make_current() const {
 void Gpu::wait() const {
   make_current();
   check(driver().cuStreamSynchronize(stream_), "waiting for a device");
+}
+
+void Gpu::follow(CUstream stream) {
+  make_current();
+  CUstreamCaptureStatus capturing = CU_STREAM_CAPTURE_STATUS_NONE;
+  check(driver().cuStreamIsCapturing(stream, &capturing), "asking about a stream");
+  if (capturing != CU_STREAM_CAPTURE_STATUS_NONE) throw RunError("the stream is being captured: a run can't become part of a graph of the caller's");
+  const std::lock_guard lock(joint_mutex_);
+  check(driver().cuEventRecord(joint_, stream), "waiting for a stream");
+  check(driver().cuStreamWaitEvent(stream_, joint_, 0), "waiting for a stream");
+}
+
+void Gpu::precede(CUstream stream) {
+  make_current();
+  const std::lock_guard lock(joint_mutex_);
+  check(driver().cuEventRecord(joint_, stream_), "letting a stream wait");
+  check(driver().cuStreamWaitEvent(stream, joint_, 0), "letting a stream wait");
 }
 
 std::size_t Gpu::free_memory() const {
@@ -194,10 +216,10 @@ CUfunction Gpu::load_one(const Source& source, bool& was_compiled) {
   }
   CUfunction function = nullptr;
   check(driver().cuModuleGetFunction(&function, module, std::string(source.entry).c_str()), "loading a kernel");
-  int own_shared = 0;
-  check(driver().cuFuncGetAttribute(&own_shared, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, function), "asking about a kernel");
-  check(driver().cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, properties_.shared_bytes_per_block - own_shared),
-        "giving a kernel shared memory");
+  // Asking anything of a function has the driver load it at once instead of when it is first started.
+  if (source.shared_bytes > 0)
+    check(driver().cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, static_cast<int>(source.shared_bytes)),
+          "giving a kernel shared memory");
   return function;
 }
 

@@ -42,6 +42,10 @@ class Gpu {
   /// Returns when everything that was begun is done. Throws RunError for what went wrong meanwhile.
   void wait() const;
   std::size_t free_memory() const;
+  /// What is begun from now on waits for what another stream was given so far, and the other way round. Throws RunError for a stream that
+  /// is being captured.
+  void follow(CUstream stream);
+  void precede(CUstream stream);
 
   /// Memory in order with the other work: freed, it serves what is begun afterwards. 256-byte aligned. Throws RunError that says
   /// what it was wanted `for_what` when there is not enough.
@@ -51,6 +55,7 @@ class Gpu {
 
   struct Source {
     std::string_view text, entry;
+    unsigned shared_bytes = 0;  ///< that launches give it besides what it declares
   };
   struct Function {
     CUfunction handle = nullptr;
@@ -69,6 +74,8 @@ class Gpu {
   CUcontext context_ = nullptr;
   CUstream stream_ = nullptr;
   CUmemoryPool pool_ = nullptr;
+  std::mutex joint_mutex_;
+  CUevent joint_ = nullptr;  ///< between this and other streams
 
   std::mutex mutex_;
   std::map<std::string, CUfunction, std::less<>> functions_;  ///< by source

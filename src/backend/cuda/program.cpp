@@ -58,9 +58,10 @@ struct Launch {
   std::size_t first = 0, count = 0;
 };
 
-/// The steps of a run with certain addresses, as one graph.
+/// The steps of a run, or of several, with certain addresses, as one graph.
 struct Captured {
-  std::vector<void*> given;
+  std::vector<void*> given;  ///< to the first of the runs
+  int runs = 1;
   CUgraphExec graph = nullptr;  ///< null until the addresses come a second time
 };
 
@@ -141,10 +142,13 @@ class CudaProgram : public CompiledProgram {
     upload_constants();
     prepare_steps(library);
     group_given_places();
+    find_updates();
   }
 
   Device device() const override { return Device::cuda(gpu_.index()); }
   bool is_in_place(std::size_t update) const override { return placement_.is_in_place[update]; }
+  /// A run that may fail must have ended before another changes what it would leave as it was.
+  bool can_repeat() const override { return faults_ == 0; }
 
   std::unique_ptr<Context> make_context() const override {
     gpu_.make_current();
@@ -160,11 +164,11 @@ class CudaProgram : public CompiledProgram {
     auto& context = static_cast<CudaContext&>(given_context);
     gpu_.make_current();
     if (context.staging.prepare(arrays)) context.forget_graphs();
-    take_addresses(context, arrays);
+    take_addresses(context, arrays, 0);
     context.staging.take_feeds(arrays);
     if (arrays.step_seconds) run_timed(context, *arrays.step_seconds);
-    else if (const CUgraphExec graph = graph_of(context)) check(driver().cuGraphLaunch(graph, gpu_.stream()), "starting a run");
-    else enqueue_all(context, gpu_.stream());
+    else if (const CUgraphExec graph = graph_of(context, arrays)) check(driver().cuGraphLaunch(graph, gpu_.stream()), "starting a run");
+    else enqueue_all(context, arrays, gpu_.stream());
     if (!context.staging.waits()) return context.staging.leave();
     const auto faults = context.staging.wait(arrays);
     for (const auto& call : kernel_calls_)
@@ -267,9 +271,17 @@ class CudaProgram : public CompiledProgram {
       }
     }
     std::vector<Gpu::Source> sources;
-    for (const auto& call : kernel_calls_) sources.push_back({call.code.source, call.code.entry});
+    for (const auto& call : kernel_calls_) sources.push_back({call.code.source, call.code.entry, call.code.shared_bytes});
     const auto functions = gpu_.load(sources);
     for (std::size_t i = 0; i < functions.size(); ++i) kernel_calls_[i].function = functions[i];
+  }
+
+  void find_updates() {
+    for (const auto& v : program_.variables) {
+      update_of_.push_back(-1);
+      for (std::size_t u = 0; u < program_.updates.size(); ++u)
+        if (program_.updates[u].variable == v.variable && !is_in_place(u)) update_of_.back() = static_cast<int>(u);
+    }
   }
 
   // Addresses -----------------------------------------------------------------------------------------------------------
@@ -297,23 +309,28 @@ class CudaProgram : public CompiledProgram {
           if (is_given(p)) copied_[{p.kind, p.index}] = static_cast<std::size_t>(&group(p) - given_.data()), takes_run_index_ |= !p.is_given();
   }
 
-  void take_addresses(CudaContext& context, const RunArrays& arrays) const {
+  /// Those of the `step`-th of the runs.
+  void take_addresses(CudaContext& context, const RunArrays& arrays, int step) const {
     for (std::size_t i = 0; i < given_.size(); ++i) {
-      void* p = given_address(given_[i].place, context, arrays);
+      void* p = given_address(given_[i].place, context, arrays, step);
       if (p == context.given[i]) continue;
       context.given[i] = p;
       for (auto entry : given_[i].entries) context.table[entry] = p;
     }
   }
 
-  void* given_address(Place p, CudaContext& context, const RunArrays& arrays) const {
+  void* given_address(Place p, CudaContext& context, const RunArrays& arrays, int step) const {
     const auto i = static_cast<std::size_t>(p.index);
+    const bool is_odd = step % 2 == 1;
     switch (p.kind) {
       case Place::Kind::feed: return arrays.feed_devices[i].is_cpu() ? context.staging.feed(i) : const_cast<std::byte*>(arrays.feeds[i]);
-      case Place::Kind::variable: return const_cast<std::byte*>(arrays.variables[i]);
+      case Place::Kind::variable: {
+        const int update = update_of_[i];
+        return is_odd && update >= 0 ? arrays.updates[static_cast<std::size_t>(update)] : const_cast<std::byte*>(arrays.variables[i]);
+      }
       case Place::Kind::target: return arrays.target_devices[i].is_cpu() ? context.staging.target(i) : arrays.targets[i];
-      case Place::Kind::update: return arrays.updates[i];
-      default: return context.staging.run_index();
+      case Place::Kind::update: return (is_odd ? arrays.present : arrays.updates)[i];
+      default: return context.staging.run_index(step);
     }
   }
 
@@ -325,29 +342,30 @@ class CudaProgram : public CompiledProgram {
   // Running -------------------------------------------------------------------------------------------------------------
 
   /// The graph of a run with these addresses, if it pays to have one.
-  CUgraphExec graph_of(CudaContext& context) const {
+  CUgraphExec graph_of(CudaContext& context, const RunArrays& arrays) const {
     auto& list = context.captured;
-    if (steps_.size() + placement_.first_copies.size() + placement_.last_copies.size() + context.staging.copies() < least_captured) return nullptr;
-    const auto found = std::ranges::find(list, context.given, &Captured::given);
+    const std::size_t of_a_run = steps_.size() + placement_.first_copies.size() + placement_.last_copies.size();
+    if (of_a_run * static_cast<std::size_t>(arrays.steps) + context.staging.copies() < least_captured) return nullptr;
+    const auto found = std::ranges::find_if(list, [&](const Captured& c) { return c.runs == arrays.steps && c.given == context.given; });
     if (found == list.end()) {
       if (list.size() == most_captured) {
         if (list.front().graph) check(driver().cuGraphExecDestroy(list.front().graph), "forgetting a graph");
         list.erase(list.begin());
       }
-      list.push_back({context.given});
+      list.push_back({context.given, arrays.steps});
       return nullptr;
     }
     std::rotate(found, found + 1, list.end());
     Captured& captured = list.back();
-    if (!captured.graph) captured.graph = capture(context);
+    if (!captured.graph) captured.graph = capture(context, arrays);
     return captured.graph;
   }
 
-  CUgraphExec capture(CudaContext& context) const {
+  CUgraphExec capture(CudaContext& context, const RunArrays& arrays) const {
     check(driver().cuStreamBeginCapture(context.capturing, CU_STREAM_CAPTURE_MODE_RELAXED), "recording a run");
     CUgraph graph = nullptr;
     try {
-      enqueue_all(context, context.capturing);
+      enqueue_all(context, arrays, context.capturing);
     } catch (...) {
       driver().cuStreamEndCapture(context.capturing, &graph);
       if (graph) driver().cuGraphDestroy(graph);
@@ -361,11 +379,14 @@ class CudaProgram : public CompiledProgram {
     return exec;
   }
 
-  void enqueue_all(CudaContext& context, CUstream stream) const {
+  void enqueue_all(CudaContext& context, const RunArrays& arrays, CUstream stream) const {
     context.staging.enqueue_in(stream);
-    enqueue(placement_.first_copies, context, stream);
-    for (const auto& launch : launches_) enqueue(launch, context, stream);
-    enqueue(placement_.last_copies, context, stream);
+    for (int step = 0; step < arrays.steps; ++step) {
+      if (step > 0) take_addresses(context, arrays, step);
+      enqueue(placement_.first_copies, context, stream);
+      for (const auto& launch : launches_) enqueue(launch, context, stream);
+      enqueue(placement_.last_copies, context, stream);
+    }
     context.staging.enqueue_out(stream);
   }
 
@@ -451,7 +472,8 @@ class CudaProgram : public CompiledProgram {
   std::vector<LibraryInvocation> library_calls_;
   std::size_t faults_ = 0;  ///< kernels that check indices
   bool takes_run_index_ = false;
-  std::vector<Place> places_;  ///< of the table's entries
+  std::vector<int> update_of_;  ///< by variable: the update that is beside it; -1: none is
+  std::vector<Place> places_;   ///< of the table's entries
   std::vector<Given> given_;
   std::map<std::pair<Place::Kind, std::int64_t>, std::size_t> copied_;  ///< where among the given what copies touch is
 };

@@ -61,9 +61,11 @@ std::pair<std::size_t, std::size_t> Staging::arrange(std::vector<Staged>& list, 
 
 bool Staging::prepare(const RunArrays& arrays) {
   const bool feeds_change = take_devices(feeds_, arrays.feed_devices), targets_change = take_devices(targets_, arrays.target_devices);
-  if (is_prepared_ && !feeds_change && !targets_change) return false;
+  const bool steps_change = takes_run_index_ && arrays.steps > steps_;
+  if (is_prepared_ && !feeds_change && !targets_change && !steps_change) return false;
+  steps_ = std::max(steps_, arrays.steps);
   if (is_busy_) check(driver().cuEventSynchronize(taken_), "waiting for feeds");
-  const auto [in_small, in_all] = arrange(feeds_, takes_run_index_ ? sizeof arrays.run_index : 0);
+  const auto [in_small, in_all] = arrange(feeds_, takes_run_index_ ? static_cast<std::size_t>(steps_) * sizeof arrays.run_index : 0);
   const auto [out_small, out_all] = arrange(targets_, faults_ * sizeof(kernel::IndexFault));
   in_ = gpu_.allocate(in_all, "feeds");
   out_ = gpu_.allocate(out_all, "results");
@@ -86,7 +88,10 @@ void Staging::clear_faults() {
 void Staging::take_feeds(const RunArrays& arrays) {
   if (is_busy_) check(driver().cuEventSynchronize(taken_), "waiting for feeds");
   is_busy_ = false;
-  if (takes_run_index_) std::memcpy(host_in_.get(), &arrays.run_index, sizeof arrays.run_index);
+  for (int step = 0; takes_run_index_ && step < arrays.steps; ++step) {
+    const std::uint64_t index = arrays.run_index + static_cast<std::uint64_t>(step);
+    std::memcpy(host_in_.get() + static_cast<std::size_t>(step) * sizeof index, &index, sizeof index);
+  }
   for (std::size_t i = 0; i < feeds_.size(); ++i) {
     const Staged& s = feeds_[i];
     if (!s.is_on_host || s.bytes == 0) continue;

@@ -28,7 +28,7 @@ class Staging {
 
   /// Where kernels read a feed that is on the host, the number of the run, write a target that goes there, and report.
   std::byte* feed(std::size_t index) const { return in_.get() + feeds_[index].offset; }
-  std::byte* run_index() const { return in_.get(); }
+  std::byte* run_index(int step) const { return in_.get() + static_cast<std::size_t>(step) * sizeof(std::uint64_t); }
   std::byte* target(std::size_t index) const { return out_.get() + targets_[index].offset; }
   kernel::IndexFault* fault(std::size_t index) const { return reinterpret_cast<kernel::IndexFault*>(out_.get()) + index; }
 
@@ -58,6 +58,7 @@ class Staging {
   Gpu& gpu_;
   std::vector<Staged> feeds_, targets_;
   bool takes_run_index_, is_prepared_ = false, has_large_targets_ = false, is_busy_ = false;
+  int steps_ = 1;
   std::size_t faults_;
   std::size_t in_bytes_ = 0, out_bytes_ = 0;  ///< that go through the blocks
   std::shared_ptr<std::byte> in_, out_, host_in_, host_out_;

@@ -229,6 +229,15 @@ constexpr std::int64_t least_multiplications = 1 << 15;
 
 void load_cublas() { cublas(); }
 
+void start_cublas(Gpu& gpu) {
+  if (!cublas().refusal.empty()) return;
+  try {
+    handle_of(gpu);
+  } catch (const RunError&) {
+    // The first product says so.
+  }
+}
+
 ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& p) {
   const auto types = types_of(dtype), result_types = types_of(result_dtype);
   if (!types || !result_types) return {nullptr, "cuBLASLt doesn't multiply " + std::string(name_of(dtype))};

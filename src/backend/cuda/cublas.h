@@ -7,8 +7,9 @@
 
 namespace weft::cuda {
 
-/// Loads the library ahead of its first use, if it is there.
+/// Loads the library, and starts it on a GPU, ahead of the first use, where that is possible.
 void load_cublas();
+void start_cublas(Gpu& gpu);
 
 /// A matrix as it lies, row-major, or a batch of them.
 struct Matrix {

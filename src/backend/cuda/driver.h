@@ -32,6 +32,8 @@ struct DriverProbe {
   std::string refusal;
 };
 const DriverProbe& driver_probe();
+/// Whether there is one at all; takes no time.
+bool has_driver();
 
 /// Of a machine that has one.
 inline const Driver& driver() { return driver_probe().functions; }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <functional>
 #include <future>
 #include <set>
 #include <thread>
@@ -44,6 +45,14 @@ GpuProperties properties_of(int index) {
   return p;
 }
 
+/// What the first products need takes as long as the driver's start, and so is made ready beside it. The process ends when that has.
+void meanwhile(std::function<void()> work) {
+  static std::mutex mutex;
+  static std::vector<std::future<void>> begun;
+  const std::lock_guard lock(mutex);
+  begun.push_back(std::async(std::launch::async, std::move(work)));
+}
+
 /// GPUs that are new enough come first where CUDA lists them by speed, so one that is not ends the list.
 struct Probe {
   std::string refusal;
@@ -52,6 +61,7 @@ struct Probe {
 
 const Probe& probe() {
   static const Probe found = [] {
+    if (has_driver()) meanwhile(load_cublas);
     Probe p{driver_probe().refusal};
     if (!p.refusal.empty()) return p;
     if (p.refusal = Compiler::instance().refusal(); !p.refusal.empty()) return p;
@@ -91,8 +101,6 @@ Gpu& Gpu::at(int index) {
 }
 
 Gpu::Gpu(int index) : index_(index), properties_(properties_of(index)), target_(Compiler::instance().target(properties_.compute_capability)) {
-  // Loading the library and starting a device take long, but not each other's time.
-  static const std::future<void> library = std::async(std::launch::async, load_cublas);
   CUdevice device = 0;
   check(driver().cuDeviceGet(&device, index), "finding a device");
   check(driver().cuDevicePrimaryCtxRetain(&context_, device), "starting a device");
@@ -103,6 +111,7 @@ Gpu::Gpu(int index) : index_(index), properties_(properties_of(index)), target_(
   // What was freed stays for what comes next instead of going back to the system at each wait.
   cuuint64_t all = ~cuuint64_t{0};
   check(driver().cuMemPoolSetAttribute(pool_, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &all), "finding a device's memory");
+  meanwhile([this] { start_cublas(*this); });
 }
 
 void Gpu::make_current() const {

@@ -98,6 +98,7 @@ std::vector<OpCase> activation_cases();
 std::vector<OpCase> loss_cases();
 std::vector<OpCase> normalization_cases();
 std::vector<OpCase> optimizer_cases();
+std::vector<OpCase> recurrent_cases();
 
 /// All of them.
 const std::vector<OpCase>& op_cases();

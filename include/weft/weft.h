@@ -24,6 +24,7 @@
 #include <weft/pooling.h>
 #include <weft/queue.h>
 #include <weft/random.h>
+#include <weft/recurrent.h>
 #include <weft/reduction.h>
 #include <weft/shape.h>
 #include <weft/sort.h>

@@ -5,7 +5,9 @@
 #include "runtime/initial_value.h"
 
 #include <weft/elementwise.h>
+#include <weft/error.h>
 #include <weft/graph.h>
+#include <weft/movement.h>
 #include <weft/random.h>
 
 #include <gtest/gtest.h>
@@ -295,6 +297,80 @@ TEST(Dropout, OfEverythingIsZeroAndOfNothingIsTheOperand) {
   EXPECT_EQ(numbers(g.run({{x, ones}, {rate, 1.0f}}, {y}, {}, reference)[0]), std::vector<double>(64, 0));
   EXPECT_EQ(numbers(g.run({{x, ones}, {rate, 0.5f}}, {y}, {}, reference)[0]),
             numbers(g.run({{x, ones}}, {dropout(x, 0.5, {.seed = 3})}, {}, reference)[0]));
+}
+
+// Categorical ---------------------------------------------------------------------------------------------------------------
+
+/// How often each index is drawn for one row of logits.
+std::vector<double> frequencies(const std::vector<float>& logits, CategoricalOptions options) {
+  constexpr std::int64_t draws = 20000;
+  Graph g;
+  const auto n = static_cast<std::int64_t>(logits.size());
+  const Tensor rows = broadcast_to(g.constant(NDArray::of<float>({1, n}, logits)), {draws, n});
+  options.seed = 7;
+  std::vector<double> counts(logits.size());
+  for (double index : numbers(g.run({}, {categorical(rows, options)})[0])) counts[static_cast<std::size_t>(index)] += 1;
+  for (double& c : counts) c /= draws;
+  return counts;
+}
+
+TEST(Categorical, DrawsIndicesAsOftenAsTheirProbabilitiesSay) {
+  const std::vector<float> logits{0.5f, -1, 2, 1};
+  for (double temperature : {0.5, 1.0, 3.0}) {
+    const auto f = frequencies(logits, {.temperature = temperature});
+    double total = 0;
+    for (float l : logits) total += std::exp(l / temperature);
+    for (std::size_t i = 0; i < f.size(); ++i) {
+      const double p = std::exp(logits[i] / temperature) / total;
+      // Five deviations.
+      EXPECT_NEAR(f[i], p, 5 * std::sqrt(p * (1 - p) / 20000)) << temperature << " " << i;
+    }
+  }
+}
+
+TEST(Categorical, DrawsTheLargestAtTemperatureZero) {
+  EXPECT_EQ(frequencies({0.5f, -1, 2, 1}, {.temperature = 0}), (std::vector<double>{0, 0, 1, 0}));
+}
+
+TEST(Categorical, LeavesOutWhatTopKAndTopPDo) {
+  const std::vector<float> logits{1, 3, 2, 0};  // 0.087, 0.644, 0.237, 0.032
+  const auto two = frequencies(logits, {.top_k = 2});
+  EXPECT_EQ(two[0] + two[3], 0);
+  EXPECT_NEAR(two[1], 0.731, 0.02);
+  const auto all = frequencies(logits, {.top_k = 9});
+  EXPECT_GT(all[3], 0);
+  const auto likely = frequencies(logits, {.top_p = 0.7});
+  EXPECT_EQ(likely[0] + likely[3], 0);
+  EXPECT_GT(likely[2], 0);
+  EXPECT_EQ(frequencies(logits, {.top_p = 0.5})[1], 1);
+  // Of those that top_k leaves the first has 0.731.
+  EXPECT_EQ(frequencies(logits, {.top_k = 2, .top_p = 0.7})[1], 1);
+}
+
+TEST(Categorical, DrawsAlongAnyAxisAndFromAState) {
+  Graph g;
+  const Tensor logits = g.constant(NDArray::of<float>({2, 3}, {9, 0, 9, 0, 9, 0}));
+  EXPECT_EQ(numbers(value_of(g, categorical(logits, {.temperature = 0.01, .axis = 0, .seed = 1}))), (std::vector<double>{0, 1, 0}));
+  const Tensor state = g.constant(random_state(5)), flat = g.constant(0.0, {300, 8});
+  const RandomResult first = categorical(state, flat), second = categorical(first.state, flat);
+  EXPECT_EQ(numbers(value_of(g, first.values)), numbers(value_of(g, categorical(state, flat).values)));
+  EXPECT_NE(numbers(value_of(g, first.values)), numbers(value_of(g, second.values)));
+}
+
+TEST(Categorical, TheTemperatureMayBeFed) {
+  Graph g;
+  const Tensor t = g.placeholder({}, f32), drawn = categorical(g.constant(NDArray::of<float>({4}, {1, 2, 3, 4})), {.temperature = t, .seed = 3});
+  EXPECT_EQ(g.run({{t, NDArray::of<float>({}, {0.001f})}}, {drawn}, {}, reference)[0].item(), 3);
+}
+
+TEST(Categorical, WhatMakesNoSenseIsRefused) {
+  Graph g;
+  const Tensor logits = g.placeholder({4}, f32);
+  EXPECT_THROW(categorical(g.placeholder({4}, i32)), GraphError);
+  EXPECT_THROW(categorical(logits, {.temperature = -1}), GraphError);
+  EXPECT_THROW(categorical(logits, {.top_k = -1}), GraphError);
+  EXPECT_THROW(categorical(logits, {.top_p = 0}), GraphError);
+  EXPECT_THROW(categorical(logits, {.axis = 1}), GraphError);
 }
 
 }  // namespace

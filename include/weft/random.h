@@ -76,6 +76,22 @@ struct SeedOptions {
 /// bool: true with the given probability, which broadcasts to like's shape: f32 u < probability, u uniform in [0, 1).
 Tensor random_bernoulli_like(Operand like, Operand probability, SeedOptions options = {});
 
+struct CategoricalOptions {
+  /// Logits are divided by it, a number or a tensor that broadcasts to them: below 1 likely indices become likelier, and at 0, which
+  /// must be a number, the largest logit's is drawn.
+  Operand temperature = 1.0;
+  std::int64_t top_k = 0;  ///< when not 0: the k largest logits only, and those that equal the smallest of these
+  double top_p = 1;        ///< the likeliest indices that together have this probability only, and those as likely as the last of these
+  int axis = -1;
+  std::optional<std::uint64_t> seed = {};
+};
+/// i32, without `axis`: indices along it, drawn with the probabilities softmax(logits / temperature), of what top_k leaves and then of what
+/// top_p leaves. The index of the largest sum of a logit and -log(-log(u)), u uniform in (0, 1): E. Gumbel, "Statistical theory of extreme
+/// values", 1954. A. Holtzman et al., "The curious case of neural text degeneration", 2020, for top_p.
+Tensor categorical(Operand logits, CategoricalOptions options = {});
+/// From a random state; the sizes of the logits must be known.
+RandomResult categorical(Operand state, Operand logits, CategoricalOptions options = {});
+
 /// x / (1 - rate) with probability 1 - rate, otherwise 0. The rate, in [0, 1], is a number or a tensor that broadcasts
 /// to x's shape. Derivatives pass through the same mask. N. Srivastava et al., "Dropout", JMLR 15, 2014.
 Tensor dropout(Operand x, Operand rate, SeedOptions options = {});

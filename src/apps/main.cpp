@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   weft.get_formatter()->column_width(34);
   weft::apps::add_train_command(weft);
   weft::apps::add_classify_command(weft);
+  weft::apps::add_generate_command(weft);
   weft::apps::add_data_command(weft);
   weft::apps::add_bench_command(weft);
   weft::apps::add_explain_command(weft);

@@ -5,6 +5,7 @@
 #include "apps/digits_training.h"
 #include "apps/plot.h"
 #include "apps/progress.h"
+#include "apps/session.h"
 #include "apps/sheet.h"
 #include "compile/pipeline.h"
 
@@ -14,12 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <atomic>
-#include <cmath>
-#include <csignal>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -31,8 +27,6 @@
 namespace weft::apps {
 namespace {
 
-namespace fs = std::filesystem;
-
 struct TrainOptions {
   std::string data, weights, plot, sheet, json;
   std::int64_t steps = 300, batch = 32, test_images = 0;
@@ -42,40 +36,13 @@ struct TrainOptions {
   Backend backend = Backend::automatic;
 };
 
-std::atomic<bool> interrupted = false;
-
-/// The first Ctrl-C asks the training to stop, a second one ends the program.
-void stop_on_interrupt() {
-  struct sigaction action {};
-  action.sa_handler = [](int) { interrupted = true; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  ::sigaction(SIGINT, &action, nullptr);
-}
-
-/// Better now than after the training.
-void check_folders(const TrainOptions& options) {
-  for (const std::string& path : {options.weights, options.plot, options.sheet, options.json}) {
-    if (path.empty()) continue;
-    const fs::path folder = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
-    if (!fs::is_directory(folder)) throw RunError("\"" + path + "\" can't be written: there is no folder \"" + folder.string() + "\"");
-    if (fs::is_directory(path)) throw RunError("\"" + path + "\" can't be written: it is a folder");
-  }
-}
-
-/// Empty when the text is a positive number, otherwise what is wrong.
-std::string positive_and_finite(const std::string& text) {
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  return *end == 0 && std::isfinite(value) && value > 0 ? "" : text + " is not a positive number";
-}
-
 struct Source {
   DigitsData digits;
   bool real = true;
 };
 
 Source load_digits(const TrainOptions& options) {
-  const auto folder = options.data.empty() ? find_mnist() : fs::path(options.data);
+  const auto folder = options.data.empty() ? find_mnist() : std::filesystem::path(options.data);
   if (folder) {
     Source source{load_mnist(*folder)};
     std::printf("MNIST from %s: %s training and %s test images\n", folder->c_str(), with_thousands(source.digits.train.count()).c_str(),
@@ -126,19 +93,16 @@ NDArray draw_loss(const std::vector<double>& losses) {
 }
 
 void train_digits(TrainOptions options) {
-  check_folders(options);
+  check_writable({options.weights, options.plot, options.sheet, options.json});
   if (options.learning_rate == 0) options.learning_rate = default_learning_rate(options.optimizer);
   Source source = load_digits(options);
   Digits& test = source.digits.test;
   if (options.test_images > 0) test = {first_of(test.images, options.test_images), first_of(test.labels, options.test_images)};
   const std::string optimizer = options.optimizer == Optimizer::adam ? "adam" : "sgd";
   const Backend backend = resolve(options.backend);
-  const std::string name = backend == Backend::cuda ? "cuda" : backend == Backend::cpu ? "cpu" : "reference";
   std::printf("%lld steps of %lld images, %s with learning rate %g, seed %llu, %s\n", static_cast<long long>(options.steps),
               static_cast<long long>(options.batch), optimizer.c_str(), options.learning_rate, static_cast<unsigned long long>(options.seed),
-              backend == Backend::cuda  ? "compiled for the GPU"
-              : backend == Backend::cpu ? "compiled for the CPU"
-                                        : "evaluated by the reference, which is slow");
+              how_it_runs(backend));
   std::fflush(stdout);
 
   DigitsModel model({options.optimizer, options.learning_rate, options.seed, options.backend});
@@ -148,7 +112,7 @@ void train_digits(TrainOptions options) {
                                                            char note[40];
                                                            std::snprintf(note, sizeof note, "loss %.4f", loss);
                                                            progress.update(step, note);
-                                                           return !interrupted;
+                                                           return !was_interrupted();
                                                          }});
   progress.finish();
   const double seconds = progress.seconds();
@@ -169,7 +133,7 @@ void train_digits(TrainOptions options) {
                                            {"learning_rate", options.learning_rate},
                                            {"batch", options.batch},
                                            {"seed", options.seed},
-                                           {"backend", name},
+                                           {"backend", name_of(backend)},
                                            {"steps", losses.size()},
                                            {"interrupted", stopped},
                                            {"test_images", test.count()},
@@ -207,6 +171,7 @@ void add_train_command(CLI::App& weft) {
   digits->add_option("--json", o->json, "Record losses, accuracy and time")->type_name("OUT.json");
   add_backend_option(*digits, o->backend);
   digits->callback([o] { train_digits(*o); });
+  add_train_text_command(*train);
 }
 
 }  // namespace weft::apps

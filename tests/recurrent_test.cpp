@@ -195,8 +195,7 @@ TEST_F(Recurrent, StepsOneByOneAreASequence) {
     o.initial_state = step.state, o.initial_cell = step.cell;
   }
   const auto a = g.run({}, {whole.y, concat(y, 0)}, {}, {.backend = Backend::reference});
-  for (std::size_t i = 0; i < a[0].elements<double>().size(); ++i)
-    EXPECT_EQ(a[0].elements<double>()[i], a[1].elements<double>()[i]);
+  for (std::size_t i = 0; i < a[0].elements<double>().size(); ++i) EXPECT_EQ(a[0].elements<double>()[i], a[1].elements<double>()[i]);
 }
 
 TEST_F(Recurrent, TheNumberOfSequencesNeedNotBeKnown) {

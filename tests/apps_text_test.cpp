@@ -37,6 +37,8 @@ TEST(TextModel, StreamsAreReadOnFromStepToStep) {
   const auto now = second.characters.elements<std::int32_t>(), next = second.next.elements<std::int32_t>();
   EXPECT_EQ(std::vector(now.begin(), now.end()), (std::vector<std::int32_t>{3, 16, 4, 17, 5, 18}));
   EXPECT_EQ(std::vector(next.begin(), next.end()), (std::vector<std::int32_t>{4, 17, 5, 18, 6, 19}));
+  EXPECT_EQ(second.keeps.elements<float>()[0], 1);
+  EXPECT_EQ(batches.of_step(4).keeps.elements<float>()[1], 0);
   EXPECT_EQ(batches.of_step(4).characters.elements<std::int32_t>()[1], 13);
   expect_run_error([&] { TextBatches(text, 13, 2); }, "27 characters");
 }

@@ -63,14 +63,18 @@ TextBatches::TextBatches(std::vector<std::int32_t> text, std::int64_t length, st
       length_(length),
       batch_(batch),
       stream_(std::ssize(text_) / batch),
-      current_{NDArray(i32, {length, batch}), NDArray(i32, {length, batch})} {
+      current_{NDArray(i32, {length, batch}), NDArray(i32, {length, batch}), NDArray(f32, {batch, 1})} {
   if (steps_per_epoch() < 1)
     throw RunError("the text has " + std::to_string(text_.size()) + " characters, too few for " + std::to_string(batch) + " sequences of " +
                    std::to_string(length) + " and one more");
 }
 
 const TextBatches::Batch& TextBatches::of_step(std::int64_t step) {
-  const std::int64_t first = step % steps_per_epoch() * length_;
+  constexpr std::int64_t steps_from_a_beginning = 32;
+  const std::int64_t in_epoch = step % steps_per_epoch(), first = in_epoch * length_;
+  const auto keeps = current_.keeps.elements<float>();
+  for (std::int64_t b = 0; b < batch_; ++b)
+    keeps[static_cast<std::size_t>(b)] = in_epoch == 0 || (in_epoch + b) % steps_from_a_beginning == 0 ? 0.0f : 1.0f;
   const auto now = current_.characters.elements<std::int32_t>(), next = current_.next.elements<std::int32_t>();
   for (std::int64_t t = 0; t < length_; ++t)
     for (std::int64_t b = 0; b < batch_; ++b) {

@@ -34,7 +34,7 @@ class Vocabulary {
 };
 
 /// Training sequences: the text is cut into `batch` streams of equal length, each read on from step to step, `length` characters at a
-/// time; what is left over at the end is not used.
+/// time; what is left over at the end is not used. Every stream is read as a beginning now and then, so that a model learns to begin, too.
 class TextBatches {
  public:
   /// Throws RunError when the text is too short for one step.
@@ -42,6 +42,7 @@ class TextBatches {
 
   struct Batch {
     NDArray characters, next;  ///< i32 [length, batch]
+    NDArray keeps;             ///< f32 [batch, 1]: 0 for streams that are read as if nothing had come before, otherwise 1
   };
   /// The batch of any step; step 0 and every steps_per_epoch-th begin anew.
   const Batch& of_step(std::int64_t step);

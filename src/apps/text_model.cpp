@@ -92,7 +92,7 @@ void TextModel::build_training() {
   characters_ = g.placeholder(batch, i32, "characters");
   next_ = g.placeholder(batch, i32, "next");
   learning_rate_ = g.placeholder({}, f32, "learning_rate");
-  keeps_ = g.placeholder({}, f32, "keeps");
+  keeps_ = g.placeholder({options_.batch, 1}, f32, "keeps");
   const auto remember = [&](Initializer initializer, const std::string& name) { return g.variable(std::move(initializer), name); };
   const std::size_t first = g.variables().size();
   std::vector<State> before, states;
@@ -150,12 +150,12 @@ void TextModel::build_generation() {
   speak_.push_back(g.assign(random_, draw.state));
 }
 
-double TextModel::train(const TextBatches::Batch& batch, double learning_rate, bool begins) {
-  const auto scalar = [](double v) { return NDArray::of<float>({}, {static_cast<float>(v)}); };
-  return graph_
-      ->run({{characters_, batch.characters}, {next_, batch.next}, {learning_rate_, scalar(learning_rate)}, {keeps_, scalar(begins ? 0 : 1)}},
-            {loss_}, updates_, run_options_)[loss_]
-      .item();
+double TextModel::train(const TextBatches::Batch& batch, double learning_rate) {
+  const Feeds feeds{{characters_, batch.characters},
+                    {next_, batch.next},
+                    {keeps_, batch.keeps},
+                    {learning_rate_, NDArray::of<float>({}, {static_cast<float>(learning_rate)})}};
+  return graph_->run(feeds, {loss_}, updates_, run_options_)[loss_].item();
 }
 
 double TextModel::loss(const std::vector<std::int32_t>& text) {

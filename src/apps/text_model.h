@@ -32,9 +32,8 @@ class TextModel {
   const Vocabulary& vocabulary() const { return vocabulary_; }
   const TextModelOptions& options() const { return options_; }
 
-  /// One step, on i32 [sequence, batch] and what follows each. `begins`: the streams begin anew. Returns the mean cross entropy before it,
-  /// in nats a character.
-  double train(const TextBatches::Batch& batch, double learning_rate, bool begins);
+  /// One step. Returns the mean cross entropy before it, in nats a character.
+  double train(const TextBatches::Batch& batch, double learning_rate);
   /// The mean cross entropy of a text, read from states of zero, in nats a character.
   double loss(const std::vector<std::int32_t>& text);
 

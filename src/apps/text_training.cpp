@@ -16,7 +16,7 @@ TextTraining train(TextModel& model, const SplitText& text, const TextTrainingOp
   TextTraining done;
   for (std::int64_t step = options.first; step < options.steps; ++step) {
     const double part = static_cast<double>(step) / static_cast<double>(options.steps);
-    done.losses.push_back(model.train(batches.of_step(step), options.learning_rate * (1 - 0.9 * part), step % batches.steps_per_epoch() == 0));
+    done.losses.push_back(model.train(batches.of_step(step), options.learning_rate * (1 - 0.9 * part)));
     const std::int64_t count = step + 1;
     if (!std::isfinite(done.losses.back()))
       throw RunError("training diverged: the loss of step " + std::to_string(count) + " is not finite; try a lower learning rate");

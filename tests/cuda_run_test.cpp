@@ -324,6 +324,28 @@ TEST_F(CudaRun, UsesAnyOfSeveralGpus) {
   }
 }
 
+TEST_F(CudaRun, HasQueuesOfSeveralGpusWaitForEachOther) {
+  if (Device::all().size() < 3) GTEST_SKIP() << "there is one GPU";
+  Graph g;
+  const Tensor x = g.placeholder({1 << 20}, f32), y = x + 1.0f;
+  const Executable e[] = {g.compile({{x, x.type()}}, {y}, {}, cuda), g.compile({{x, x.type()}}, {y}, {}, {.backend = Backend::cuda, .device = 1})};
+  Queue queues[2];
+  Event done;
+  std::vector<NDArray> chain{NDArray(f32, {1 << 20}, Device::cuda(0))};
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    const int gpu = static_cast<int>(i % 2);
+    CommandBuffer buffer(queues[gpu]);
+    buffer.wait_for({done, i});
+    const std::vector<TensorData> feeds{chain.back()}, results{chain.emplace_back(NDArray(f32, {1 << 20}, Device::cuda(gpu)))};
+    buffer.encode(e[gpu], feeds, results);
+    buffer.signal({done, i + 1});
+    buffer.commit();
+  }
+  done.wait(20);
+  for (auto& q : queues) q.wait();
+  EXPECT_EQ(chain.back().slice(0, (1 << 20) - 1, 1 << 20).item(), 20);
+}
+
 // Failures --------------------------------------------------------------------------------------------------------------
 
 TEST_F(CudaRun, ReportsAnIndexOutOfRangeAndLeavesVariablesAsTheyWere) {
@@ -383,7 +405,7 @@ TEST_F(CudaRun, TrainsForLongWithoutGrowing) {
   const long on_host = resident_pages();
   for (int i = steps / 3; i < steps; ++i) run(i);
   Device::cuda().wait();
-  EXPECT_EQ(used_bytes(), on_gpu);
+  EXPECT_LE(used_bytes(), on_gpu);
   if (wish) { EXPECT_EQ(static_cast<std::uint64_t>(Device::cuda().properties().memory_free), free); }
   EXPECT_LT(resident_pages() - on_host, 1024) << "pages of 4096 bytes";
 }
@@ -422,7 +444,7 @@ TEST_F(CudaRun, HoldsNoMoreMemoryAfterManyRuns) {
   const auto used = used_bytes();
   for (int i = 0; i < 500; ++i) run();
   Device::cuda().wait();
-  EXPECT_EQ(used_bytes(), used);
+  EXPECT_LE(used_bytes(), used);
 }
 
 }  // namespace

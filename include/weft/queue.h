@@ -15,6 +15,9 @@
 
 namespace weft {
 
+struct QueueState;
+struct CommandState;
+
 /// A number that only grows, which queues and the host raise and wait for. Copies are the same event. Members are safe from any thread.
 class Event {
  public:
@@ -28,6 +31,8 @@ class Event {
   std::uint64_t value() const;
 
  private:
+  friend struct CommandState;
+  friend struct QueueState;
   struct State;
   std::shared_ptr<State> state_;
 };
@@ -37,11 +42,9 @@ struct EventValue {
   std::uint64_t value = 1;
 };
 
-struct QueueState;
-struct CommandState;
-
-/// Does what is committed to it in order, one after the other, on a thread of its own; queues don't wait for each other. Handlers are called
-/// in order too, on another thread of the queue's, where everything of weft may be called.
+/// Does what is committed to it in order, one after the other, on a thread of its own; queues don't wait for each other. On a GPU the next
+/// runs are begun while the first goes on, up to four buffers ahead. Handlers are called in order too, on another thread of the queue's,
+/// where everything of weft may be called.
 class Queue {
  public:
   Queue();

@@ -50,6 +50,8 @@ DeviceProperties gpu_properties(int index) {
 void wait_for_gpu(int index) { cuda::Gpu::at(index).wait(); }
 void gpu_follows_stream(int index, void* stream) { cuda::Gpu::at(index).follow(static_cast<CUstream>(stream)); }
 void stream_follows_gpu(int index, void* stream) { cuda::Gpu::at(index).precede(static_cast<CUstream>(stream)); }
+std::shared_ptr<GpuMark> mark_gpu(int index) { return cuda::Gpu::at(index).mark(); }
+void gpu_follows(int index, const GpuMark& mark) { cuda::Gpu::at(index).follow(mark); }
 std::shared_ptr<std::byte> gpu_allocate(int index, std::size_t bytes, bool zeroed) {
   cuda::Gpu& gpu = cuda::Gpu::at(index);
   auto memory = gpu.allocate(bytes, "an array");
@@ -69,6 +71,8 @@ DeviceProperties gpu_properties(int) { no_gpu(); }
 void wait_for_gpu(int) { no_gpu(); }
 void gpu_follows_stream(int, void*) { no_gpu(); }
 void stream_follows_gpu(int, void*) { no_gpu(); }
+std::shared_ptr<GpuMark> mark_gpu(int) { no_gpu(); }
+void gpu_follows(int, const GpuMark&) { no_gpu(); }
 std::shared_ptr<std::byte> gpu_allocate(int, std::size_t, bool) { no_gpu(); }
 void copy_bytes(Device, std::byte*, Device, const std::byte*, std::size_t) { no_gpu(); }
 #endif

@@ -31,6 +31,8 @@ struct RunArrays {
   /// variable's present value, `present`, changing places in between where the update is beside it.
   int steps = 1;
   std::span<std::byte* const> present = {};
+  /// Where the program can: targets on the host need not be there when `run` returns, but when `finish` does.
+  bool defers = false;
 };
 
 /// Seconds from lap to lap, for the runs that ask for them.
@@ -77,6 +79,10 @@ class CompiledProgram {
 
   /// Whether it can be asked for several steps at once.
   virtual bool can_repeat() const { return false; }
+  /// Whether runs can go on after they are begun, all that can fail behind them.
+  virtual bool can_defer() const { return false; }
+  /// Returns when the context's last run, which was one with `defers`, is done.
+  virtual void finish(Context&, [[maybe_unused]] std::span<std::byte* const> targets) const {}
 
   /// May be called from several threads at once, with a context each. On a GPU what is left to do goes on after it returns, in order with
   /// what is begun later, unless something of it concerns the host. Throws RunError; targets and updates that are not in
@@ -109,6 +115,12 @@ void wait_for_gpu(int index);
 /// What is begun on the GPU from now on waits for what a stream of the caller's was given so far; and the other way round.
 void gpu_follows_stream(int index, void* stream);
 void stream_follows_gpu(int index, void* stream);
+/// A point in what is begun on a GPU, for which another GPU can wait.
+struct GpuMark {
+  virtual ~GpuMark() = default;
+};
+std::shared_ptr<GpuMark> mark_gpu(int index);
+void gpu_follows(int index, const GpuMark& mark);
 /// Memory in order with what else is begun on the GPU.
 std::shared_ptr<std::byte> gpu_allocate(int index, std::size_t bytes, bool zeroed);
 /// In order with what else is begun on the devices; returns when the host's memory, if it is part, has been read or written.

@@ -223,24 +223,23 @@ void place_targets(const ExecutableState& state, RunContext& context, std::span<
   }
 }
 
-}  // namespace
-
-void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results, int steps,
-                    std::vector<double>* step_seconds) {
-  check_feeds(state, feeds);
+/// Whether the run goes on and is to be finished: never unless it `may_defer`.
+bool execute(ExecutableState& state, RunContext& context, std::span<const TensorData> feeds, std::span<TensorData> results, int steps,
+             std::vector<double>* step_seconds, bool may_defer) {
   RuntimeState& runtime = runtime_of(*state.graph);
   std::call_once(state.has_variables, [&] { find_variables(state); });
-  Lease lease(state);
-  RunContext& context = *lease;
   place_feeds(state, context, feeds);
   place_targets(state, context, results);
+  bool is_direct = true;
+  for (std::size_t i = 0; i < results.size(); ++i) is_direct = is_direct && results[i].array().data() == context.targets[i];
+  const bool defers = may_defer && is_direct && state.compiled.code->can_defer();
 
   const int at_once = state.compiled.code->can_repeat() ? steps : 1;
   auto run = [&] {
     for (std::size_t i = 0; i < state.variables.size(); ++i) context.variables[i] = state.variables[i]->current.data();
     state.compiled.code->run(*context.code, {context.feeds, context.variables, context.targets, context.updates,
                                              runtime.runs.fetch_add(static_cast<std::uint64_t>(at_once)), step_seconds, context.feed_devices,
-                                             context.target_devices, at_once, context.present});
+                                             context.target_devices, at_once, context.present, defers});
   };
   auto run_all = [&] {
     for (int done = 0; done < steps; done += at_once) run();
@@ -269,6 +268,27 @@ void run_executable(ExecutableState& state, std::span<const TensorData> feeds, s
   }
   for (std::size_t i = 0; i < results.size(); ++i)
     if (results[i].array().data() != context.targets[i]) results[i].array().assign(*context.target_copies[i]);
+  return defers;
+}
+
+}  // namespace
+
+void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results, int steps,
+                    std::vector<double>* step_seconds) {
+  check_feeds(state, feeds);
+  Lease lease(state);
+  execute(state, *lease, feeds, results, steps, step_seconds, false);
+}
+
+std::function<void()> begin_run(const Executable& executable, std::span<const TensorData> feeds, std::span<TensorData> results) {
+  ExecutableState& state = *executable.state();
+  check_feeds(state, feeds);
+  auto lease = std::make_shared<Lease>(state);
+  if (!execute(state, **lease, feeds, results, 1, nullptr, true)) return {};
+  // Holds what is written until then.
+  return [executable, lease, kept = std::vector(results.begin(), results.end())] {
+    executable.state()->compiled.code->finish(*(**lease).code, (**lease).targets);
+  };
 }
 
 }  // namespace weft

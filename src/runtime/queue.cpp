@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
+#include <functional>
+#include <iterator>
 #include <mutex>
 #include <thread>
 #include <variant>
@@ -19,6 +21,33 @@ struct Event::State {
   std::mutex mutex;
   std::condition_variable changed;
   std::uint64_t value = 0;
+  /// The event will have this value when a GPU is done with what it was given before the mark.
+  struct Promise {
+    std::uint64_t value;
+    Device device;
+    std::shared_ptr<GpuMark> mark;  ///< null: there is one GPU
+  };
+  std::vector<Promise> promises;
+
+  void promise(Promise p) {
+    {
+      const std::lock_guard lock(mutex);
+      promises.push_back(std::move(p));
+    }
+    changed.notify_all();
+  }
+
+  /// Has what `device` is given from now on come after the event's having the value, once that is known to come.
+  void hold_up(Device device, std::uint64_t least) {
+    std::unique_lock lock(mutex);
+    const auto suits = [&](const Promise& p) { return p.value >= least; };
+    changed.wait(lock, [&] { return value >= least || std::ranges::any_of(promises, suits); });
+    if (value >= least) return;
+    const Promise promise = *std::ranges::find_if(promises, suits);
+    lock.unlock();
+    // One GPU does things in the order in which they are begun.
+    if (promise.device != device) gpu_follows(device.index(), *promise.mark);
+  }
 };
 
 Event::Event() : state_(std::make_shared<State>()) {}
@@ -27,6 +56,7 @@ void Event::signal(std::uint64_t value) {
   {
     const std::lock_guard lock(state_->mutex);
     state_->value = std::max(state_->value, value);
+    std::erase_if(state_->promises, [&](const State::Promise& p) { return p.value <= state_->value; });
   }
   state_->changed.notify_all();
 }
@@ -61,6 +91,22 @@ struct SignalCommand {
   EventValue to;
 };
 
+bool is_on_host(const TensorData& data) { return data.array().device().is_cpu(); }
+
+/// The bytes that an array's elements lie in, from the first to behind the last.
+std::pair<const std::byte*, const std::byte*> bytes_of(const NDArray& array) {
+  const std::byte *first = array.data(), *last = array.data();
+  for (int d = 0; d < array.rank(); ++d) {
+    const std::int64_t way = (array.shape()[d] - 1) * array.strides()[static_cast<std::size_t>(d)];
+    (way < 0 ? first : last) += way;
+  }
+  return {first, last + size_of(array.dtype())};
+}
+bool overlap(std::pair<const std::byte*, const std::byte*> a, std::pair<const std::byte*, const std::byte*> b) {
+  const std::less<const std::byte*> before;  // pointers into different blocks have no order of their own
+  return before(a.first, b.second) && before(b.first, a.second);
+}
+
 }  // namespace
 
 struct CommandState {
@@ -85,35 +131,21 @@ struct CommandState {
     }
     changed.notify_all();
   }
-
-  /// Carries out the commands. After a run that fails events are still signalled, so that nobody waits for ever.
-  void execute() {
-    std::exception_ptr failure;
-    for (auto& command : commands) {
-      if (auto* signal = std::get_if<SignalCommand>(&command)) signal->to.event.signal(signal->to.value);
-      if (failure) continue;
-      if (auto* wait = std::get_if<WaitCommand>(&command)) wait->until.event.wait(wait->until.value);
-      if (auto* run = std::get_if<RunCommand>(&command)) {
-        try {
-          run->executable.run(run->feeds, run->results);
-          // Results that stay on a GPU are written some time after.
-          run->executable.state()->compiled.code->device().wait();
-        } catch (...) { failure = std::current_exception(); }
-      }
-    }
-    commands.clear();
-    {
-      const std::lock_guard lock(mutex);
-      error = failure;
-    }
-    change(failure ? Status::failed : Status::completed);
+  void fail(std::exception_ptr failure) {
+    const std::lock_guard lock(mutex);
+    if (!error) error = std::move(failure);
+  }
+  bool has_failed() const {
+    const std::lock_guard lock(mutex);
+    return error != nullptr;
   }
 };
 
 // Queues --------------------------------------------------------------------------------------------------------------
 
+/// One thread begins what is committed, one ends it in the same order, which is where runs on a GPU are waited for, and one calls handlers.
 struct QueueState {
-  QueueState() : worker([this] { work(); }), caller([this] { call(); }) {}
+  QueueState() : beginner([this] { begin_all(); }), ender([this] { end_all(); }), caller([this] { call(); }) {}
 
   ~QueueState() {
     {
@@ -123,8 +155,7 @@ struct QueueState {
       is_closing = true;
     }
     changed.notify_all();
-    worker.join();
-    caller.join();
+    for (auto* thread : {&beginner, &ender, &caller}) thread->join();
   }
 
   void commit(std::shared_ptr<CommandState> buffer) {
@@ -147,13 +178,21 @@ struct QueueState {
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::shared_ptr<CommandState>> committed;
+  std::deque<std::function<void()>> ends;  ///< what ends runs, signals events and ends buffers; the first of them is under way
   std::deque<std::function<void()>> calls;
-  std::size_t unfinished = 0, unhandled = 0;  ///< buffers
+  std::size_t unfinished = 0, unhandled = 0, ahead = 0;  ///< buffers; of the unfinished, those that have begun
   bool is_closing = false;
   std::exception_ptr handler_error;
-  std::thread worker, caller;
+  // Of the thread that begins.
+  Device device;                    ///< of the last run
+  std::vector<TensorData> written;  ///< on the host, by runs that may not have ended
+
+  std::thread beginner, ender, caller;  ///< the last to be made, since they use the others
 
  private:
+  /// Each takes memory for feeds and results of its own.
+  static constexpr std::size_t most_ahead = 4;
+
   void post(std::function<void()> f) {
     {
       const std::lock_guard lock(mutex);
@@ -162,32 +201,141 @@ struct QueueState {
     changed.notify_all();
   }
 
+  // Beginning -----------------------------------------------------------------------------------------------------------
+
   /// Does what is committed until there is no more and the queue closes.
-  void work() {
+  void begin_all() {
     for (;;) {
       std::shared_ptr<CommandState> buffer;
       {
         std::unique_lock lock(mutex);
-        changed.wait(lock, [&] { return !committed.empty() || is_closing; });
+        changed.wait(lock, [&] { return (!committed.empty() && ahead < most_ahead) || is_closing; });
         if (committed.empty()) return;
         buffer = std::move(committed.front());
         committed.pop_front();
+        ++ahead;
       }
       buffer->change(CommandState::Status::scheduled);
       if (!buffer->scheduled.empty())
         post([buffer] {
           for (const auto& f : buffer->scheduled) f();
         });
-      buffer->execute();
-      {
-        const std::lock_guard lock(mutex);
-        --unfinished;
-      }
-      post([this, buffer] { finish(*buffer, buffer); });
+      begin(buffer);
+      in_turn([this, buffer] { end(buffer); });
     }
   }
 
-  void finish(CommandState& buffer, const std::shared_ptr<CommandState>& shared) {
+  bool is_idle() {
+    const std::lock_guard lock(mutex);
+    return ends.empty();
+  }
+  /// Returns when all that has begun is done.
+  void drain() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return ends.empty(); });
+    written.clear();
+  }
+  /// Calls f when all that has begun is done: now, if it is.
+  void in_turn(std::function<void()> f) {
+    {
+      const std::lock_guard lock(mutex);
+      if (!ends.empty()) {
+        ends.push_back(std::move(f));
+        f = nullptr;
+      }
+    }
+    if (f) f();
+    else changed.notify_all();
+  }
+
+  void signal_in_turn(EventValue to) {
+    try {
+      if (!is_idle()) to.event.state_->promise({to.value, device, gpu_count() > 1 ? mark_gpu(device.index()) : nullptr});
+    } catch (const RunError&) {
+      // Who waits for the event does so on the host.
+    }
+    in_turn([to]() mutable { to.event.signal(to.value); });
+  }
+
+  /// After a run that fails events are still signalled, so that nobody waits for ever.
+  void begin(const std::shared_ptr<CommandState>& buffer) {
+    std::vector<EventValue> awaited;
+    for (auto& command : buffer->commands) {
+      if (auto* signal = std::get_if<SignalCommand>(&command)) signal_in_turn(signal->to);
+      if (buffer->has_failed()) continue;
+      if (auto* wait = std::get_if<WaitCommand>(&command)) awaited.push_back(wait->until);
+      if (auto* run = std::get_if<RunCommand>(&command)) try {
+          begin(*run, std::exchange(awaited, {}), buffer);
+        } catch (...) { buffer->fail(std::current_exception()); }
+    }
+    for (const auto& e : awaited) e.event.wait(e.value);
+    buffer->commands.clear();
+  }
+
+  void begin(RunCommand& run, const std::vector<EventValue>& awaited, const std::shared_ptr<CommandState>& buffer) {
+    const Device where = run.executable.state()->compiled.code->device();
+    const bool reads_host = where.is_cpu() || std::ranges::any_of(run.feeds, is_on_host);
+    for (const auto& e : awaited)
+      if (reads_host) e.event.wait(e.value);
+      else e.event.state_->hold_up(where, e.value);
+    if (is_idle()) written.clear();
+    else if (where != device || (reads_host && reads_written(run))) drain();
+    device = where;
+    auto finish = begin_run(run.executable, run.feeds, run.results);
+    if (!finish) return;
+    std::ranges::copy_if(run.results, std::back_inserter(written), is_on_host);
+    {
+      const std::lock_guard lock(mutex);
+      ends.push_back([buffer, finish = std::move(finish)] {
+        try {
+          finish();
+        } catch (...) { buffer->fail(std::current_exception()); }
+      });
+    }
+    changed.notify_all();
+  }
+
+  /// Whether a run is fed with what one that hasn't ended writes to the host.
+  bool reads_written(const RunCommand& run) const {
+    return std::ranges::any_of(run.feeds, [&](const TensorData& feed) {
+      return is_on_host(feed) &&
+             std::ranges::any_of(written, [&](const TensorData& w) { return overlap(bytes_of(feed.array()), bytes_of(w.array())); });
+    });
+  }
+
+  // Ending --------------------------------------------------------------------------------------------------------------
+
+  void end_all() {
+    for (;;) {
+      std::function<void()>* f = nullptr;
+      {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] { return !ends.empty() || is_closing; });
+        if (ends.empty()) return;
+        f = &ends.front();
+      }
+      (*f)();
+      {
+        const std::lock_guard lock(mutex);
+        ends.pop_front();
+      }
+      changed.notify_all();
+    }
+  }
+
+  void end(const std::shared_ptr<CommandState>& buffer) {
+    buffer->change(buffer->has_failed() ? CommandState::Status::failed : CommandState::Status::completed);
+    {
+      const std::lock_guard lock(mutex);
+      --unfinished;
+      --ahead;
+    }
+    post([this, buffer] { handle(*buffer, buffer); });
+  }
+
+  // Handlers ------------------------------------------------------------------------------------------------------------
+
+  void handle(CommandState& buffer, const std::shared_ptr<CommandState>& shared) {
     auto leave = [&] {
       {
         const std::lock_guard lock(buffer.mutex);

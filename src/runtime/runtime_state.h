@@ -8,6 +8,7 @@
 #include <weft/ndarray.h>
 
 #include <atomic>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -86,5 +87,8 @@ void check_run(const Executable& executable, std::span<const TensorData> feeds, 
 /// `step_seconds` as in RunArrays.
 void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results, int steps = 1,
                     std::vector<double>* step_seconds = nullptr);
+/// Begins a run. What it returns waits until the run is done, and must be called once; empty: the run is done. Targets on the host are written
+/// by then, those on a GPU in order with what is begun later.
+std::function<void()> begin_run(const Executable& executable, std::span<const TensorData> feeds, std::span<TensorData> results);
 
 }  // namespace weft

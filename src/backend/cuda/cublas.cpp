@@ -227,17 +227,6 @@ constexpr std::int64_t least_multiplications = 1 << 15;
 
 }  // namespace
 
-void load_cublas() { cublas(); }
-
-void start_cublas(Gpu& gpu) {
-  if (!cublas().refusal.empty()) return;
-  try {
-    handle_of(gpu);
-  } catch (const RunError&) {
-    // The first product says so.
-  }
-}
-
 ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& p) {
   const auto types = types_of(dtype), result_types = types_of(result_dtype);
   if (!types || !result_types) return {nullptr, "cuBLASLt doesn't multiply " + std::string(name_of(dtype))};
@@ -247,6 +236,18 @@ ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const Prod
   auto product = std::make_unique<CublasProduct>(gpu, *types, result_types->data, p);
   if (!product->is_possible()) return {nullptr, "cuBLASLt has no kernel for it"};
   return {std::move(product), {}};
+}
+
+void load_cublas() { cublas(); }
+
+void start_cublas(Gpu& gpu) {
+  try {
+    // Most of it is done when the library is first asked for a kernel.
+    constexpr Matrix any{64, 64};
+    make_product(gpu, f32, f32, {any, any, any});
+  } catch (const RunError&) {
+    // The first product says so.
+  }
 }
 
 LibraryChoice make_matmul_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node) {

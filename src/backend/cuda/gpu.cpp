@@ -142,6 +142,30 @@ void Gpu::precede(CUstream stream) {
   check(driver().cuStreamWaitEvent(stream, joint_, 0), "letting a stream wait");
 }
 
+namespace {
+
+struct EventMark final : GpuMark {
+  EventMark() { check(driver().cuEventCreate(&event, CU_EVENT_DISABLE_TIMING), "making an event"); }
+  ~EventMark() override { driver().cuEventDestroy(event); }
+  EventMark(const EventMark&) = delete;
+  EventMark& operator=(const EventMark&) = delete;
+  CUevent event = nullptr;
+};
+
+}  // namespace
+
+std::shared_ptr<GpuMark> Gpu::mark() {
+  make_current();
+  auto mark = std::make_shared<EventMark>();
+  check(driver().cuEventRecord(mark->event, stream_), "marking a point in a queue");
+  return mark;
+}
+
+void Gpu::follow(const GpuMark& mark) {
+  make_current();
+  check(driver().cuStreamWaitEvent(stream_, static_cast<const EventMark&>(mark).event, 0), "waiting for another device");
+}
+
 std::size_t Gpu::free_memory() const {
   make_current();
   std::size_t free = 0, all = 0;
@@ -191,17 +215,36 @@ void copy(Device to_device, std::byte* to, Device from_device, const std::byte* 
     check(driver().cuMemcpyDtoHAsync(to, from_address, bytes, gpu.stream()), "copying to the host");
     return gpu.wait();
   }
-  const Gpu& gpu = Gpu::at(to_device.index());
-  if (!from_device.is_cpu() && from_device != to_device) Gpu::at(from_device.index()).wait();
+  Gpu& gpu = Gpu::at(to_device.index());
+  if (!from_device.is_cpu() && from_device != to_device) return gpu.copy_from(Gpu::at(from_device.index()), to, from, bytes);
   gpu.make_current();
   if (from_device.is_cpu()) {
     // The driver has read pageable memory when it returns; the GPU reads pinned memory later.
     check(driver().cuMemcpyHtoDAsync(to_address, from, bytes, gpu.stream()), "copying from the host");
     gpu.wait();
   } else {
-    // Addresses tell the driver on which GPU each lies.
     check(driver().cuMemcpyAsync(to_address, from_address, bytes, gpu.stream()), "copying");
-    if (from_device != to_device) gpu.wait();
+  }
+}
+
+void Gpu::copy_from(Gpu& other, std::byte* to, const std::byte* from, std::size_t bytes) {
+  other.wait();
+  make_current();
+  // Memory of a pool is for its own GPU until others are let in.
+  int reaches = 0;
+  driver().cuDeviceCanAccessPeer(&reaches, index_, other.index_);
+  const CUmemAccessDesc access{{CU_MEM_LOCATION_TYPE_DEVICE, index_}, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+  if (reaches && driver().cuMemPoolSetAccess(other.pool_, &access, 1) == CUDA_SUCCESS &&
+      driver().cuMemcpyPeerAsync(reinterpret_cast<CUdeviceptr>(to), context_, reinterpret_cast<CUdeviceptr>(from), other.context_, bytes, stream_) ==
+          CUDA_SUCCESS)
+    return wait();
+  constexpr std::size_t most = std::size_t{64} << 20;
+  const auto between = allocate_pinned(std::min(bytes, most));
+  if (!between) throw RunError("out of memory: there is no pinned host memory to copy through from one device to another");
+  for (std::size_t done = 0; done < bytes; done += most) {
+    const std::size_t part = std::min(bytes - done, most);
+    copy(Device::cpu(), between.get(), Device::cuda(other.index_), from + done, part);
+    copy(Device::cuda(index_), to + done, Device::cpu(), between.get(), part);
   }
 }
 

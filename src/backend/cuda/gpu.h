@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backend/cuda/driver.h"
+#include "compile/backend.h"
 
 #include <weft/device.h>
 
@@ -46,12 +47,17 @@ class Gpu {
   /// is being captured.
   void follow(CUstream stream);
   void precede(CUstream stream);
+  /// What is begun from now on waits for another GPU's mark.
+  void follow(const GpuMark& mark);
+  std::shared_ptr<GpuMark> mark();
 
   /// Memory in order with the other work: freed, it serves what is begun afterwards. 256-byte aligned. Throws RunError that says
   /// what it was wanted `for_what` when there is not enough.
   std::shared_ptr<std::byte> allocate(std::size_t bytes, const std::string& for_what);
 
   void clear(std::byte* memory, std::size_t bytes);
+  /// Copies from another GPU, whose work so far is waited for; returns when the bytes are there.
+  void copy_from(Gpu& other, std::byte* to, const std::byte* from, std::size_t bytes);
 
   struct Source {
     std::string_view text, entry;

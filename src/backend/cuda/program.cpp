@@ -17,6 +17,7 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <set>
 
@@ -96,7 +97,6 @@ struct CudaContext : CompiledProgram::Context {
 
   Gpu& gpu;
   Staging staging;
-  std::shared_ptr<std::byte> arena;
   std::vector<void*> table;
   std::vector<void*> given;                       ///< what was given to the last run
   std::vector<std::vector<std::byte>> arguments;  ///< by kernel call
@@ -149,13 +149,17 @@ class CudaProgram : public CompiledProgram {
   bool is_in_place(std::size_t update) const override { return placement_.is_in_place[update]; }
   /// A run that may fail must have ended before another changes what it would leave as it was.
   bool can_repeat() const override { return faults_ == 0; }
+  bool can_defer() const override { return faults_ == 0; }
 
   std::unique_ptr<Context> make_context() const override {
     gpu_.make_current();
     auto context = std::make_unique<CudaContext>(gpu_, program_, takes_run_index_, faults_);
-    context->arena = gpu_.allocate(static_cast<std::size_t>(placement_.arena_bytes), "intermediate values");
+    {
+      const std::lock_guard lock(mutex_);
+      if (!arena_) arena_ = gpu_.allocate(static_cast<std::size_t>(placement_.arena_bytes), "intermediate values");
+    }
     context->given.resize(given_.size());
-    for (const auto& p : places_) context->table.push_back(is_given(p) ? nullptr : own_address(p, *context));
+    for (const auto& p : places_) context->table.push_back(is_given(p) ? nullptr : own_address(p));
     for (const auto& call : kernel_calls_) context->arguments.push_back(call.code.arguments);
     return context;
   }
@@ -166,10 +170,8 @@ class CudaProgram : public CompiledProgram {
     if (context.staging.prepare(arrays)) context.forget_graphs();
     take_addresses(context, arrays, 0);
     context.staging.take_feeds(arrays);
-    if (arrays.step_seconds) run_timed(context, *arrays.step_seconds);
-    else if (const CUgraphExec graph = graph_of(context, arrays)) check(driver().cuGraphLaunch(graph, gpu_.stream()), "starting a run");
-    else enqueue_all(context, arrays, gpu_.stream());
-    if (!context.staging.waits()) return context.staging.leave();
+    begin(context, arrays);
+    if (!context.staging.waits() || (arrays.defers && context.staging.can_defer())) return context.staging.leave(arrays.defers);
     const auto faults = context.staging.wait(arrays);
     for (const auto& call : kernel_calls_)
       if (!call.checks.empty() && faults[call.fault].term >= 0) {
@@ -178,6 +180,8 @@ class CudaProgram : public CompiledProgram {
         kernel::fail(program_.graph, *call.checks[static_cast<std::size_t>(fault.term)], fault.index);
       }
   }
+
+  void finish(Context& context, std::span<std::byte* const> targets) const override { static_cast<CudaContext&>(context).staging.finish(targets); }
 
   void describe(CompileStatistics& s) const override {
     s.kernels = static_cast<int>(kernel_calls_.size());
@@ -334,12 +338,20 @@ class CudaProgram : public CompiledProgram {
     }
   }
 
-  void* own_address(Place p, const CudaContext& context) const {
+  void* own_address(Place p) const {
     if (p.kind == Place::Kind::constant) return const_cast<std::byte*>(constants_[static_cast<std::size_t>(p.index)].data());
-    return context.arena.get() + p.index;
+    return arena_.get() + p.index;
   }
 
   // Running -------------------------------------------------------------------------------------------------------------
+
+  /// Contexts have their intermediate values in the same memory, so the steps of one run come after all those of another.
+  void begin(CudaContext& context, const RunArrays& arrays) const {
+    const std::lock_guard lock(mutex_);
+    if (arrays.step_seconds) run_timed(context, *arrays.step_seconds);
+    else if (const CUgraphExec graph = graph_of(context, arrays)) check(driver().cuGraphLaunch(graph, gpu_.stream()), "starting a run");
+    else enqueue_all(context, arrays, gpu_.stream());
+  }
 
   /// The graph of a run with these addresses, if it pays to have one.
   CUgraphExec graph_of(CudaContext& context, const RunArrays& arrays) const {
@@ -429,7 +441,7 @@ class CudaProgram : public CompiledProgram {
 
   void enqueue(const std::vector<Copy>& copies, const CudaContext& context, CUstream stream) const {
     auto address = [&](Place p) {
-      return reinterpret_cast<CUdeviceptr>(is_given(p) ? context.given[copied_.at({p.kind, p.index})] : own_address(p, context));
+      return reinterpret_cast<CUdeviceptr>(is_given(p) ? context.given[copied_.at({p.kind, p.index})] : own_address(p));
     };
     for (const auto& c : copies)
       if (c.bytes > 0)
@@ -476,6 +488,8 @@ class CudaProgram : public CompiledProgram {
   std::vector<Place> places_;   ///< of the table's entries
   std::vector<Given> given_;
   std::map<std::pair<Place::Kind, std::int64_t>, std::size_t> copied_;  ///< where among the given what copies touch is
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<std::byte> arena_;  ///< made with the first context
 };
 
 }  // namespace

@@ -117,16 +117,28 @@ std::span<const kernel::IndexFault> Staging::wait(const RunArrays& arrays) {
                                        gpu_.stream()),
             "copying results");
   gpu_.wait();
-  for (std::size_t i = 0; i < targets_.size(); ++i)
-    if (const Staged& s = targets_[i]; s.is_on_host && !s.is_large && s.bytes > 0)
-      std::memcpy(arrays.targets[i], host_out_.get() + s.offset, static_cast<std::size_t>(s.bytes));
+  give_results(arrays.targets);
   return {reinterpret_cast<const kernel::IndexFault*>(host_out_.get()), faults_};
 }
 
-void Staging::leave() {
-  if (in_bytes_ == 0) return;
+void Staging::give_results(std::span<std::byte* const> targets) const {
+  for (std::size_t i = 0; i < targets_.size(); ++i)
+    if (const Staged& s = targets_[i]; s.is_on_host && !s.is_large && s.bytes > 0)
+      std::memcpy(targets[i], host_out_.get() + s.offset, static_cast<std::size_t>(s.bytes));
+}
+
+void Staging::leave(bool is_finished_later) {
+  if (in_bytes_ == 0 && !is_finished_later) return;
   check(driver().cuEventRecord(taken_, gpu_.stream()), "marking the end of a run");
   is_busy_ = true;
+}
+
+void Staging::finish(std::span<std::byte* const> targets) {
+  if (!is_busy_) return;
+  gpu_.make_current();
+  check(driver().cuEventSynchronize(taken_), "waiting for a run");
+  is_busy_ = false;
+  give_results(targets);
 }
 
 }  // namespace weft::cuda

@@ -43,7 +43,10 @@ class Staging {
   std::span<const kernel::IndexFault> wait(const RunArrays& arrays);
   void clear_faults();
   /// After the steps of a run that doesn't wait.
-  void leave();
+  void leave(bool is_finished_later);
+  /// Whether results can be waited for when other runs have been begun; then `finish` does, after `leave`.
+  bool can_defer() const { return !has_large_targets_; }
+  void finish(std::span<std::byte* const> targets);
 
  private:
   struct Staged {
@@ -53,6 +56,7 @@ class Staging {
   };
   /// Gives each that is on the host a place from `first` on, large ones last; gives the end of the small ones and of all.
   static std::pair<std::size_t, std::size_t> arrange(std::vector<Staged>& list, std::size_t first);
+  void give_results(std::span<std::byte* const> targets) const;
   static bool take_devices(std::vector<Staged>& list, std::span<const Device> devices);
 
   Gpu& gpu_;
@@ -62,7 +66,7 @@ class Staging {
   std::size_t faults_;
   std::size_t in_bytes_ = 0, out_bytes_ = 0;  ///< that go through the blocks
   std::shared_ptr<std::byte> in_, out_, host_in_, host_out_;
-  CUevent taken_ = nullptr;  ///< the GPU has read host_in_
+  CUevent taken_ = nullptr;  ///< the GPU has read host_in_ and, in a run that doesn't wait, written host_out_
 };
 
 }  // namespace weft::cuda

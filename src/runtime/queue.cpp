@@ -286,7 +286,7 @@ struct QueueState {
     std::ranges::copy_if(run.results, std::back_inserter(written), is_on_host);
     {
       const std::lock_guard lock(mutex);
-      ends.push_back([buffer, finish = std::move(finish)] {
+      ends.push_back([buffer, feeds = std::move(run.feeds), finish = std::move(finish)] {
         try {
           finish();
         } catch (...) { buffer->fail(std::current_exception()); }
@@ -315,8 +315,10 @@ struct QueueState {
         f = &ends.front();
       }
       (*f)();
+      std::function<void()> done;  // lets go of arrays, whose owners may do anything
       {
         const std::lock_guard lock(mutex);
+        done = std::move(ends.front());
         ends.pop_front();
       }
       changed.notify_all();

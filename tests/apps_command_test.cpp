@@ -87,6 +87,25 @@ TEST(WeftCommand, ListsWorkloadsAndRefusesOnesThatItDoesNotHave) {
   if (const auto why = why_not(Backend::cuda); !why.empty()) expect_failure(weft(folder, "bench --device cuda --filter gelu"), 1, why);
 }
 
+TEST(WeftCommand, TrainsNetworksThatDrawDigits) {
+  if (!has_backend(Backend::cpu)) GTEST_SKIP() << "without the cpu backend";
+  const Folder folder;
+  write_mnist(folder / "mnist");
+  const auto in = [&](const char* name) { return " '" + (folder / name).string() + "'"; };
+  const auto trained = weft(folder, "train gan --data" + in("mnist") + " --steps 3 --batch 4 --sheet-every 2 --sheet" + in("s.png") + " --weights" +
+                                        in("w") + " --plot" + in("p.png") + " --json" + in("j"));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  EXPECT_NE(trained.out.find("MNIST from "), std::string::npos) << trained.out;
+  const auto record = nlohmann::json::parse(text_of(folder / "j"));
+  EXPECT_EQ(record.at("steps"), 3);
+  EXPECT_EQ(record.at("generator_losses").size(), 3u);
+  EXPECT_EQ(io::load_png(folder / "s.png").shape()[2], 3);
+  const auto drawn = weft(folder, "generate-digits --count 5 --weights" + in("w") + " --sheet" + in("d.png"));
+  EXPECT_EQ(drawn.status, 0) << drawn.err;
+  EXPECT_GT(io::load_png(folder / "d.png").shape()[1], 28);
+  expect_failure(weft(folder, "generate-digits --weights" + in("j")), 1, "j");
+}
+
 TEST(WeftCommand, TrainsOnDrawnDigitsAndClassifiesAPicture) {
   const Folder folder;
   const auto trained = weft(folder, "train digits --steps 3 --batch 2 --test-images 3 --json '" + (folder / "r.json").string() + "' --weights '" +

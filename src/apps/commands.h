@@ -13,7 +13,9 @@ namespace weft::apps {
 void add_train_command(CLI::App& weft);
 /// To `weft train`.
 void add_train_text_command(CLI::App& train);
+void add_train_gan_command(CLI::App& train);
 void add_generate_command(CLI::App& weft);
+void add_generate_digits_command(CLI::App& weft);
 void add_classify_command(CLI::App& weft);
 void add_data_command(CLI::App& weft);
 void add_bench_command(CLI::App& weft);

@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   weft::apps::add_train_command(weft);
   weft::apps::add_classify_command(weft);
   weft::apps::add_generate_command(weft);
+  weft::apps::add_generate_digits_command(weft);
   weft::apps::add_data_command(weft);
   weft::apps::add_bench_command(weft);
   weft::apps::add_explain_command(weft);

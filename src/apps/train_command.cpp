@@ -1,7 +1,7 @@
 // weft train
 #include "apps/commands.h"
 
-#include "apps/digits_data.h"
+#include "apps/digits_source.h"
 #include "apps/digits_training.h"
 #include "apps/plot.h"
 #include "apps/progress.h"
@@ -35,27 +35,6 @@ struct TrainOptions {
   std::uint64_t seed = 1;
   Backend backend = Backend::automatic;
 };
-
-struct Source {
-  DigitsData digits;
-  bool real = true;
-};
-
-Source load_digits(const TrainOptions& options) {
-  const auto folder = options.data.empty() ? find_mnist() : std::filesystem::path(options.data);
-  if (folder) {
-    Source source{load_mnist(*folder)};
-    std::printf("MNIST from %s: %s training and %s test images\n", folder->c_str(), with_thousands(source.digits.train.count()).c_str(),
-                with_thousands(source.digits.test.count()).c_str());
-    return source;
-  }
-  const std::int64_t count = std::clamp<std::int64_t>(options.steps * options.batch, 1, 20000);
-  Source source{{draw_digits(count, options.seed), draw_digits(2000, ~options.seed)}, false};
-  std::printf(
-      "MNIST was not found (`weft data mnist` downloads it), so these are digits that weft draws itself: %s for training, 2,000 for the test\n",
-      with_thousands(count).c_str());
-  return source;
-}
 
 NDArray first_of(const NDArray& array, std::int64_t count) { return array.slice(0, 0, std::min(count, array.shape()[0])); }
 
@@ -95,7 +74,8 @@ NDArray draw_loss(const std::vector<double>& losses) {
 void train_digits(TrainOptions options) {
   check_writable({options.weights, options.plot, options.sheet, options.json});
   if (options.learning_rate == 0) options.learning_rate = default_learning_rate(options.optimizer);
-  Source source = load_digits(options);
+  DigitsSource source = find_digits(options.data, std::clamp<std::int64_t>(options.steps * options.batch, 1, 20000), options.seed);
+  std::printf("%s\n", source.description.c_str());
   Digits& test = source.digits.test;
   if (options.test_images > 0) test = {first_of(test.images, options.test_images), first_of(test.labels, options.test_images)};
   const std::string optimizer = options.optimizer == Optimizer::adam ? "adam" : "sgd";
@@ -172,6 +152,7 @@ void add_train_command(CLI::App& weft) {
   add_backend_option(*digits, o->backend);
   digits->callback([o] { train_digits(*o); });
   add_train_text_command(*train);
+  add_train_gan_command(*train);
 }
 
 }  // namespace weft::apps

@@ -186,6 +186,7 @@ struct QueueState {
   // Of the thread that begins.
   Device device;                    ///< of the last run
   std::vector<TensorData> written;  ///< on the host, by runs that may not have ended
+  std::vector<EventValue> held_up;  ///< events that runs on the GPU wait for, but the host has not
 
   std::thread beginner, ender, caller;  ///< the last to be made, since they use the others
 
@@ -275,9 +276,13 @@ struct QueueState {
   void begin(RunCommand& run, const std::vector<EventValue>& awaited, const std::shared_ptr<CommandState>& buffer) {
     const Device where = run.executable.state()->compiled.code->device();
     const bool reads_host = where.is_cpu() || std::ranges::any_of(run.feeds, is_on_host);
-    for (const auto& e : awaited)
-      if (reads_host) e.event.wait(e.value);
-      else e.event.state_->hold_up(where, e.value);
+    std::erase_if(held_up, [](const EventValue& e) { return e.event.value() >= e.value; });
+    held_up.insert(held_up.end(), awaited.begin(), awaited.end());
+    if (reads_host) {
+      for (const auto& e : std::exchange(held_up, {})) e.event.wait(e.value);
+    } else {
+      for (const auto& e : awaited) e.event.state_->hold_up(where, e.value);
+    }
     if (is_idle()) written.clear();
     else if (where != device || (reads_host && reads_written(run))) drain();
     device = where;

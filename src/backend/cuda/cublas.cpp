@@ -61,9 +61,9 @@ void check(cublasStatus_t status, const char* doing) {
 /// Of each GPU, for the life of the process.
 cublasLtHandle_t handle_of(Gpu& gpu) {
   static std::mutex mutex;
-  static std::map<int, cublasLtHandle_t> handles;
+  static auto* const handles = new std::map<int, cublasLtHandle_t>;
   const std::lock_guard lock(mutex);
-  cublasLtHandle_t& handle = handles[gpu.index()];
+  cublasLtHandle_t& handle = (*handles)[gpu.index()];
   gpu.make_current();
   if (!handle) check(cublas().functions.cublasLtCreate(&handle), "starting");
   return handle;

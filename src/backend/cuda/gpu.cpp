@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <functional>
 #include <future>
 #include <set>
 #include <thread>
@@ -45,14 +44,6 @@ GpuProperties properties_of(int index) {
   return p;
 }
 
-/// What the first products need takes as long as the driver's start, and so is made ready beside it. The process ends when that has.
-void meanwhile(std::function<void()> work) {
-  static std::mutex mutex;
-  static std::vector<std::future<void>> begun;
-  const std::lock_guard lock(mutex);
-  begun.push_back(std::async(std::launch::async, std::move(work)));
-}
-
 /// GPUs that are new enough come first where CUDA lists them by speed, so one that is not ends the list.
 struct Probe {
   std::string refusal;
@@ -61,7 +52,9 @@ struct Probe {
 
 const Probe& probe() {
   static const Probe found = [] {
-    if (has_driver()) meanwhile(load_cublas);
+    // What the first products need takes as long as the driver's start, and so is made ready beside it.
+    static std::future<void> loading;
+    if (has_driver()) loading = std::async(std::launch::async, load_cublas);
     Probe p{driver_probe().refusal};
     if (!p.refusal.empty()) return p;
     if (p.refusal = Compiler::instance().refusal(); !p.refusal.empty()) return p;
@@ -111,7 +104,9 @@ Gpu::Gpu(int index) : index_(index), properties_(properties_of(index)), target_(
   // What was freed stays for what comes next instead of going back to the system at each wait.
   cuuint64_t all = ~cuuint64_t{0};
   check(driver().cuMemPoolSetAttribute(pool_, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &all), "finding a device's memory");
-  meanwhile([this] { start_cublas(*this); });
+  // The process doesn't end, and the driver with it, before that has. Callers of the constructor take turns.
+  static std::vector<std::future<void>> starting;
+  starting.push_back(std::async(std::launch::async, [this] { start_cublas(*this); }));
 }
 
 void Gpu::make_current() const {

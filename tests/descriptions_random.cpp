@@ -40,6 +40,11 @@ std::vector<OpCase> random_cases() {
   const Tolerance scaled{.ulp = 1, .scale = 2}, normal{.ulp = 12, .scale = 2 * 5.8 * 6.3}, inverse{.ulp = 16, .scale = 4};
   OpCase dropped = like("dropout", [](Tensor x) { return dropout(x, 0.3, {.seed = 5}); }, floats(), {.ulp = 4});
   dropped.differentiable = {0};
+  // Indices: exact, unless two candidates lie within rounding of each other, which these numbers don't.
+  OpCase chosen =
+      like("categorical", [](Tensor x) { return categorical(x, {.temperature = 0.5, .top_k = 5, .top_p = 0.9, .seed = 8}); }, floats(), {});
+  chosen.shapes = {{{7, 13}}, {{0, 13}}, {{3, 1, 6}}};
+  chosen.unknown_rank = false;
   return {
       like(
           "random_uniform_like", [](Tensor x) { return random_uniform_like(x, {.low = -1, .high = 2, .seed = 1}); }, floats(), scaled),
@@ -50,6 +55,7 @@ std::vector<OpCase> random_cases() {
       like("random_integers_like", [](Tensor x) { return random_integers_like(x, {.low = -9, .high = 100, .seed = 4}); }, all_types(), {}),
       like("random_bernoulli_like", [](Tensor x) { return random_bernoulli_like(x, 0.25f, {.seed = 6}); }, all_types(), {}),
       dropped,
+      chosen,
       drawn(
           "random_uniform",
           [](Tensor s) {

@@ -73,7 +73,7 @@ GanStep gan_step(Graph& graph, const Generator& generator, const Discriminator& 
   step.discriminator_loss = judged(real, 1) + judged(stop_gradient(fake), 0);
   step.generator_loss = judged(fake, 1);
   const auto update = [&](const GanNetwork& network, Tensor loss) {
-    const auto operations = adam(network.parameters(), graph.gradients(loss, network.parameters()), learning_rate);
+    const auto operations = adam(network.parameters(), graph.gradients(loss, network.parameters()), learning_rate, {.beta1 = 0.5});
     step.updates.insert(step.updates.end(), operations.begin(), operations.end());
   };
   update(discriminator, step.discriminator_loss);

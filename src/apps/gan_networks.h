@@ -69,8 +69,8 @@ class Discriminator : public GanNetwork {
   Tensor first_, first_bias_, second_, second_bias_, dense_, dense_bias_;
 };
 
-/// Both networks' losses and updates, for images [n, 28, 28, 1] from -1 to 1 and noise [n, 100]. Gradients are taken at the parameters from
-/// before the step, so that one pass of the generator serves both.
+/// Both networks' losses and Adam's updates with beta1 = 1/2, as the paper has it, for images [n, 28, 28, 1] from -1 to 1 and noise [n, 100].
+/// Gradients are taken at the parameters from before the step, so that one pass of the generator serves both.
 struct GanStep {
   Tensor discriminator_loss, generator_loss;
   std::vector<Operation> updates;

@@ -132,7 +132,7 @@ TEST_F(Explain, ThePageHasNoAddressesAndEscapesLabels) {
 TEST_F(Explain, ADumpHasThePassesTheKernelsAndTheirCode) {
   const Folder folder;
   const Tensor x = setup_.feed({10});
-  setup_.targets = {exp(x) + 1.0f};
+  setup_.targets = {(exp(x) + 1.0f).named("a\nlabel")};
   setup_.compile({.backend = Backend::cpu}).write_dump((folder / "dump").string());
   std::multiset<std::string> kinds;
   for (const auto& file : std::filesystem::directory_iterator(folder / "dump")) kinds.insert(file.path().extension().string());
@@ -141,6 +141,7 @@ TEST_F(Explain, ADumpHasThePassesTheKernelsAndTheirCode) {
   EXPECT_NE(text_of(folder / "dump" / "kernels.txt").find("kernel exp_add_10_f32"), std::string::npos);
   EXPECT_NE(text_of(folder / "dump" / "000_exp_add_10_f32.ll").find("define void"), std::string::npos);
   EXPECT_NE(text_of(folder / "dump" / "000_exp_add_10_f32.s").find(".text"), std::string::npos);
+  EXPECT_EQ(text_of(folder / "dump" / "000_exp_add_10_f32.ll").find("; %1 exp : f32[10]\n; %3 add \"a label\" : f32[10]\n"), 0u);
   EXPECT_THROW(setup_.compile({.backend = Backend::cpu}).write_dump("/proc/nothing/here"), RunError);
 }
 

@@ -87,6 +87,28 @@ std::string passes_of(const Compiled& compiled) {
   return text;
 }
 
+/// What the kernel computes, with the user's labels, as comments of the listing's language.
+std::string operations_of(const Explanation& explanation, const Listing& listing) {
+  const auto dot = listing.name.rfind('.'), underscore = listing.name.find('_');
+  const std::string_view kind = std::string_view(listing.name).substr(dot),
+                         kernel = std::string_view(listing.name).substr(underscore + 1, dot - underscore - 1);
+  const char* comment = kind == ".ll" ? "; " : kind == ".s" ? "# " : "// ";
+  std::string text;
+  for (const auto& step : explanation.steps) {
+    if (step.name != kernel && step.epilogue != kernel) continue;
+    for (int id : step.operations) {
+      const auto& o = explanation.operations[static_cast<std::size_t>(id)];
+      std::string label = o.label.empty() ? "" : " \"" + o.label + "\"";
+      std::ranges::replace(label, '\n', ' ');
+      text += comment + ("%" + std::to_string(id)) + " " + o.name + label;
+      for (std::size_t i = 0; i < o.results.size(); ++i) text += (i == 0 ? " : " : ", ") + o.results[i].str();
+      text += "\n";
+    }
+    break;
+  }
+  return text;
+}
+
 }  // namespace
 
 std::span<const Switch> optional_passes() { return optional; }
@@ -145,7 +167,8 @@ void Compiled::write_dump(const std::filesystem::path& directory) const {
   if (error) throw RunError(directory.string() + ": " + error.message());
   write(directory / "passes.txt", passes_of(*this));
   write(directory / "kernels.txt", code->dump());
-  for (const auto& l : code->listings()) write(directory / l.name, l.text);
+  const Explanation explanation = code->explain();
+  for (const auto& l : code->listings()) write(directory / l.name, operations_of(explanation, l) + l.text);
 }
 
 }  // namespace weft

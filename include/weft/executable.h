@@ -52,6 +52,12 @@ struct RunOptions {
   /// Names of single rules to leave out; `weft rules` lists them. The environment variable WEFT_WITHOUT adds to them, separated by
   /// commas. A run that names an unknown one throws RunError.
   std::vector<std::string> without = {};
+  /// Let GPUs multiply f32 as TF32: rounded to 10 bits of fraction (a relative error of about 5e-4 in each factor) and added up in f32. Matrix
+  /// products and convolutions are then several times as fast. Other backends take no notice.
+  bool tf32 = false;
+  /// Have GPUs try several library kernels for a matrix product or convolution that is new to them, to take the fastest; what was found is kept on
+  /// disk (see WEFT_CACHE_DIR). Off, products take the library's first guess, convolutions are products of windows.
+  bool measure = true;
   friend bool operator==(const RunOptions&, const RunOptions&) = default;
 };
 

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include <sched.h>
 
@@ -62,6 +63,8 @@ void info() {
                 static_cast<double>(p.memory) / (1 << 30), static_cast<double>(p.memory_free) / (1 << 30), p.compute_capability / 10,
                 p.compute_capability % 10, p.multiprocessors);
   }
+  bool is_first = true;
+  for (const auto& library : gpu_libraries()) std::printf("%-10s %s\n", std::exchange(is_first, false) ? "libraries" : "", library.c_str());
   if (const auto why = Device::why_no_gpu(); !why.empty()) std::printf("cuda       not used: %s\n", why.c_str());
 }
 

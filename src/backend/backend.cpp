@@ -1,6 +1,9 @@
 #include "compile/backend.h"
 
 #ifdef WEFT_WITH_CUDA
+#include "backend/cuda/compiler.h"
+#include "backend/cuda/cublas.h"
+#include "backend/cuda/cudnn.h"
 #include "backend/cuda/gpu.h"
 #endif
 
@@ -42,6 +45,14 @@ std::size_t kernels_compiled() {
 #ifdef WEFT_WITH_CUDA
 std::string gpu_refusal() { return cuda::refusal(); }
 int gpu_count() { return cuda::gpu_count(); }
+std::vector<std::string> gpu_libraries() {
+  if (gpu_count() == 0) return {};
+  const auto line = [](const std::string& name, const std::string& version, const std::string& why) {
+    return name + " " + (why.empty() ? version : "not used: " + why);
+  };
+  return {line("nvrtc", cuda::Compiler::instance().version(), {}), line("cublaslt", cuda::cublas_version(), cuda::cublas_refusal()),
+          line("cudnn", cuda::cudnn_version(), cuda::cudnn_refusal())};
+}
 DeviceProperties gpu_properties(int index) {
   const cuda::Gpu& gpu = cuda::Gpu::at(index);
   const cuda::GpuProperties& p = gpu.properties();
@@ -67,6 +78,7 @@ namespace {
 }  // namespace
 std::string gpu_refusal() { return "the cuda backend is not part of this build; configure with WEFT_CUDA=ON"; }
 int gpu_count() { return 0; }
+std::vector<std::string> gpu_libraries() { return {}; }
 DeviceProperties gpu_properties(int) { no_gpu(); }
 void wait_for_gpu(int) { no_gpu(); }
 void gpu_follows_stream(int, void*) { no_gpu(); }

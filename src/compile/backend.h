@@ -109,6 +109,8 @@ std::size_t kernels_compiled();
 /// Why there is none that can be used; empty when there is one.
 std::string gpu_refusal();
 int gpu_count();
+/// Libraries that are used beside the driver, each with its version or why it isn't used: "cudnn 9.19.0". Empty where there is no GPU.
+std::vector<std::string> gpu_libraries();
 DeviceProperties gpu_properties(int index);
 /// Returns when everything that was begun on it is done.
 void wait_for_gpu(int index);

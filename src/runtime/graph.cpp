@@ -47,6 +47,8 @@ std::string cache_key(std::span<const FeedType> feeds, std::span<const Tensor> t
   append(key, options.device);
   append(key, options.stitch);
   append(key, options.simplify);
+  append(key, options.tf32);
+  append(key, options.measure);
   append(key, options.without.size());
   for (const auto& name : options.without) key.append(name).push_back('\0');
   append(key, feeds.size());

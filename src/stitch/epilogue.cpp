@@ -28,7 +28,7 @@ bool reads(const Kernel& k, ir::Value v) {
 
 class Epilogues {
  public:
-  Epilogues(const Program& program, Schedule& schedule, const std::function<std::string(ir::NodeId, Kernel&)>& fit)
+  Epilogues(const Program& program, Schedule& schedule, const FitEpilogue& fit)
       : program_(program), graph_(program.graph), schedule_(schedule), fit_(fit) {}
 
   void run() {
@@ -110,10 +110,11 @@ class Epilogues {
         for (std::size_t s = readers[0]; s < reader && library.refusal.empty(); ++s)
           if (writes(steps[s], use.value)) library.refusal = step->kernel.name + " needs what is computed later";
       Kernel epilogue = step->kernel;
-      if (library.refusal.empty()) library.refusal = fit_(node, epilogue);
+      const bool keeps_result = readers.size() > 1 || leaves_the_run(v);
+      if (library.refusal.empty()) library.refusal = fit_(node, epilogue, keeps_result);
       if (!library.refusal.empty()) continue;
 
-      Schedule::LibraryStep joined{node, std::move(epilogue), readers.size() > 1 || leaves_the_run(v), {}};
+      Schedule::LibraryStep joined{node, std::move(epilogue), keeps_result, {}};
       steps.erase(steps.begin() + static_cast<std::ptrdiff_t>(reader));
       steps.insert(steps.begin() + static_cast<std::ptrdiff_t>(readers[0]), std::move(joined));
       steps.erase(steps.begin() + static_cast<std::ptrdiff_t>(own));
@@ -124,14 +125,12 @@ class Epilogues {
   const Program& program_;
   const ir::Graph& graph_;
   Schedule& schedule_;
-  const std::function<std::string(ir::NodeId, Kernel&)>& fit_;
+  const FitEpilogue& fit_;
 };
 
 }  // namespace
 
-void attach_epilogues(const Program& program, Schedule& schedule, const std::function<std::string(ir::NodeId, Kernel&)>& fit) {
-  Epilogues(program, schedule, fit).run();
-}
+void attach_epilogues(const Program& program, Schedule& schedule, const FitEpilogue& fit) { Epilogues(program, schedule, fit).run(); }
 
 void split_last_loop(Kernel& kernel, std::int64_t inner) {
   if (kernel.vector_loop == kernel.loops() - 1) ++kernel.vector_loop;

@@ -20,8 +20,8 @@ void build_linear(Setup& s, Sizes sizes, DType type) {
 
 void build_matmul(Setup& s, Sizes sizes, DType type) { s.targets = {matmul(s.feed({sizes.m, sizes.k}, type), s.feed({sizes.k, sizes.n}, type))}; }
 
-Tensor convolution(Setup& s, std::int64_t images, std::int64_t channels) {
-  return conv2d(s.feed({images, 56, 56, channels}), s.feed({3, 3, channels, channels}), {.padding = Padding::same});
+Tensor convolution(Setup& s, std::int64_t images, std::int64_t channels, DType type) {
+  return conv2d(s.feed({images, 56, 56, channels}, type), s.feed({3, 3, channels, channels}, type), {.padding = Padding::same});
 }
 
 }  // namespace
@@ -44,17 +44,24 @@ std::vector<Workload> contraction_workloads() {
   // A matrix of 64 MB on either side of a vector.
   rows.push_back({.name = "matvec_f32_4096x4096", .build = [](Setup& s) { s.targets = {matmul(s.feed({4096, 4096}), s.feed({4096}))}; }});
   rows.push_back({.name = "vecmat_f32_4096x4096", .build = [](Setup& s) { s.targets = {matmul(s.feed({4096}), s.feed({4096, 4096}))}; }});
-  auto add_convolution = [&](std::int64_t images, std::int64_t channels, bool large) {
-    const std::string suffix = "_f32_" + std::to_string(images) + "x56x56x" + std::to_string(channels), bare = "conv3x3" + suffix;
+  auto add_convolution = [&](std::int64_t images, std::int64_t channels, DType type, bool large) {
+    const std::string suffix = "_" + std::string(name_of(type)) + "_" + std::to_string(images) + "x56x56x" + std::to_string(channels),
+                      bare = "conv3x3" + suffix;
     rows.push_back({.name = "conv3x3_bias_relu" + suffix,
-                    .build = [=](Setup& s) { s.targets = {relu(convolution(s, images, channels) + s.feed({channels}))}; },
+                    .build = [=](Setup& s) { s.targets = {relu(convolution(s, images, channels, type) + s.feed({channels}, type))}; },
                     .iterations = 20,
                     .bare = bare,
+                    .dtype = type,
                     .is_large = large});
-    rows.push_back({.name = bare, .build = [=](Setup& s) { s.targets = {convolution(s, images, channels)}; }, .iterations = 20, .is_large = large});
+    rows.push_back({.name = bare,
+                    .build = [=](Setup& s) { s.targets = {convolution(s, images, channels, type)}; },
+                    .iterations = 20,
+                    .dtype = type,
+                    .is_large = large});
   };
-  add_convolution(4, 64, false);
-  add_convolution(64, 128, true);
+  add_convolution(4, 64, f32, false);
+  add_convolution(64, 128, f32, true);
+  add_convolution(64, 128, bf16, true);
   return rows;
 }
 

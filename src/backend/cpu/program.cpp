@@ -85,7 +85,7 @@ class CpuProgram : public CompiledProgram {
     });
     if (rules.epilogues)
       attach_epilogues(program_, schedule_,
-                       [&](ir::NodeId id, kernel::Kernel& k) { return Epilogue::fit(k, library[id].call->parts(), columns_of(id)); });
+                       [&](ir::NodeId id, kernel::Kernel& k, bool) { return Epilogue::fit(k, library[id].call->parts(), columns_of(id)); });
     if (options.stitch) choose_streams(program_, schedule_);
     choose_walks(schedule_);
     std::vector<StepMemory> memory(schedule_.steps.size());

@@ -1,36 +1,25 @@
 #include "backend/cuda/convolution.h"
 
+#include "backend/cuda/choice.h"
 #include "backend/cuda/cublas.h"
+#include "backend/cuda/cudnn.h"
 #include "graph/primitive.h"
 
 #include <algorithm>
-#include <array>
-#include <string_view>
 
 namespace weft::cuda {
 namespace {
 
-enum class Member { forward, data_gradient, weights_gradient };
-
-/// Three spatial dimensions, the first ones of size 1 where there are fewer.
-using Sizes = std::array<std::int64_t, 3>;
-
-struct Geometry {
-  std::int64_t images = 0, in_channels = 0, out_channels = 0;
-  Sizes in{1, 1, 1}, out{1, 1, 1}, window{1, 1, 1}, strides{1, 1, 1}, dilations{1, 1, 1}, low{0, 0, 0};
-
-  static std::int64_t product(const Sizes& s) { return s[0] * s[1] * s[2]; }
-  std::int64_t places() const { return product(out); }
-  std::int64_t columns() const { return product(window) * in_channels; }
-  /// The matrix of windows is the data as they lie.
-  bool is_plain() const { return product(window) == 1 && product(strides) == 1 && low == Sizes{0, 0, 0} && in == out; }
-};
+using Member = ConvolutionMember;
+using Geometry = ConvolutionGeometry;
+using Sizes = Geometry::Sizes;
 
 Geometry geometry_of(const Shape& data, const Shape& weights, const Shape& result, const Attributes& attributes) {
   Geometry g;
   const int rank = data.rank() - 2;
   g.images = data[0];
-  g.in_channels = data[rank + 1];
+  g.groups = attributes.integer("groups");
+  g.in_channels = data[rank + 1] / g.groups;
   g.out_channels = result[rank + 1];
   for (int d = 0; d < rank; ++d) {
     const auto to = static_cast<std::size_t>(3 - rank + d), from = static_cast<std::size_t>(d);
@@ -44,224 +33,89 @@ Geometry geometry_of(const Shape& data, const Shape& weights, const Shape& resul
   return g;
 }
 
-// Kernels ---------------------------------------------------------------------------------------------------------------
-
-/// Sizes are in the source, so that divisions by them are multiplications; the number of images is not.
-constexpr const char* unfold_source = R"(
-// A row of the matrix for each place of the result: the elements of its window, zero where it lies outside.
-extern "C" __global__ void unfold_windows(const Unit* data, Unit* rows, Index count) {
-  const Index t = Index(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (t >= count) return;
-  Index rest = t;
-  const Index channel = rest % channels; rest /= channels;
-  const Index w2 = rest % window2; rest /= window2;
-  const Index w1 = rest % window1; rest /= window1;
-  const Index w0 = rest % window0; rest /= window0;
-  const Index o2 = rest % out2; rest /= out2;
-  const Index o1 = rest % out1; rest /= out1;
-  const Index o0 = rest % out0, image = rest / out0;
-  const long long i0 = (long long)(o0 * stride0 + w0 * dilation0) - low0;
-  const long long i1 = (long long)(o1 * stride1 + w1 * dilation1) - low1;
-  const long long i2 = (long long)(o2 * stride2 + w2 * dilation2) - low2;
-  const bool inside = i0 >= 0 && i0 < in0 && i1 >= 0 && i1 < in1 && i2 >= 0 && i2 < in2;
-  Unit value = {};
-  if (inside) value = data[(((image * in0 + Index(i0)) * in1 + Index(i1)) * in2 + Index(i2)) * channels + channel];
-  rows[t] = value;
-}
-)";
-
-constexpr const char* fold_source = R"(
-// An element of the data for each thread: the sum of the rows' elements that its windows have for it, in the windows' order.
-extern "C" __global__ void fold_windows(const Sum* rows, Element* data, Index count) {
-  const Index t = Index(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (t >= count) return;
-  Index rest = t;
-  const Index channel = rest % channels; rest /= channels;
-  const int i2 = rest % in2; rest /= in2;
-  const int i1 = rest % in1; rest /= in1;
-  const int i0 = rest % in0;
-  const Index image = rest / in0;
-  Sum sum = 0;
-  for (int w0 = 0; w0 < window0; ++w0) {
-    const int at0 = i0 + low0 - w0 * dilation0;
-    if (at0 < 0 || at0 % stride0 != 0 || at0 / stride0 >= out0) continue;
-    for (int w1 = 0; w1 < window1; ++w1) {
-      const int at1 = i1 + low1 - w1 * dilation1;
-      if (at1 < 0 || at1 % stride1 != 0 || at1 / stride1 >= out1) continue;
-      for (int w2 = 0; w2 < window2; ++w2) {
-        const int at2 = i2 + low2 - w2 * dilation2;
-        if (at2 < 0 || at2 % stride2 != 0 || at2 / stride2 >= out2) continue;
-        const Index row = ((image * out0 + at0 / stride0) * out1 + at1 / stride1) * out2 + at2 / stride2;
-        sum += rows[(((row * window0 + w0) * window1 + w1) * window2 + w2) * channels + channel];
-      }
-    }
-  }
-  data[t] = to_element(sum);
-}
-)";
-
-/// The sizes as constants. `channels` counts what a thread moves.
-std::string constants_of(const Geometry& g, std::int64_t channels, bool is_wide) {
-  const char* index = is_wide ? "unsigned long long" : "unsigned";
-  std::string text = std::string("typedef ") + index + " Index;\nconstexpr Index channels = " + std::to_string(channels) + ";\n";
-  auto add = [&](const char* name, const Sizes& sizes) {
-    for (std::size_t d = 0; d < 3; ++d) text += std::string("constexpr int ") + name + std::to_string(d) + " = " + std::to_string(sizes[d]) + ";\n";
-  };
-  add("in", g.in);
-  add("out", g.out);
-  add("window", g.window);
-  add("stride", g.strides);
-  add("dilation", g.dilations);
-  add("low", g.low);
-  return text;
-}
-
-/// The type in which folded rows are, and the element that a sum becomes, rounded to nearest even.
-std::string_view element_source(DType dtype) {
-  if (dtype == f64) return "typedef double Sum;\ntypedef double Element;\n__device__ Element to_element(Sum s) { return s; }\n";
-  if (dtype == f32) return "typedef float Sum;\ntypedef float Element;\n__device__ Element to_element(Sum s) { return s; }\n";
-  if (dtype == f16)
-    return "typedef float Sum;\ntypedef unsigned short Element;\n"
-           "__device__ Element to_element(Sum s) { Element e; asm(\"cvt.rn.f16.f32 %0, %1;\" : \"=h\"(e) : \"f\"(s)); return e; }\n";
-  return "typedef float Sum;\ntypedef unsigned short Element;\n"
-         "__device__ Element to_element(Sum s) { Element e; asm(\"cvt.rn.bf16.f32 %0, %1;\" : \"=h\"(e) : \"f\"(s)); return e; }\n";
-}
-
-constexpr unsigned threads = 256;
-
-void launch(CUfunction function, CUstream stream, const void* from, void* to, std::int64_t count, bool is_wide) {
-  auto narrow = static_cast<unsigned>(count);
-  auto wide = static_cast<unsigned long long>(count);
-  void* parameters[] = {&from, &to, is_wide ? static_cast<void*>(&wide) : &narrow};
-  check(
-      driver().cuLaunchKernel(function, static_cast<unsigned>((count + threads - 1) / threads), 1, 1, threads, 1, 1, 0, stream, parameters, nullptr),
-      "moving windows");
-}
-
-std::byte* at(void* memory, std::int64_t bytes) { return static_cast<std::byte*>(memory) + bytes; }
-
-/// Bytes of a matrix of windows, about: more images are taken one lot after the other.
-constexpr std::int64_t matrix_bytes = std::int64_t{256} << 20;
-
-class ConvolutionCall final : public LibraryCall {
- public:
-  ConvolutionCall(Gpu& gpu, Member member, DType dtype, const Geometry& g)
-      : member_(member), g_(g), bytes_(static_cast<std::int64_t>(size_of(dtype))) {
-    const DType rows_dtype = member == Member::data_gradient && (dtype == f16 || dtype == bf16) ? f32 : dtype;
-    row_bytes_ = g_.columns() * static_cast<std::int64_t>(size_of(rows_dtype));
-    const std::int64_t affordable = std::max<std::int64_t>(matrix_bytes / (g_.places() * row_bytes_), 1);
-    lot_ = g_.is_plain() ? g_.images : std::min(affordable, g_.images);
-    while (g_.images % lot_ != 0) --lot_;
-    // Sums over lots would be rounded to the narrow type one by one.
-    if (member == Member::weights_gradient && bytes_ == 2 && lot_ < g_.images) {
-      refusal_ = "sums over lots of images would be rounded to " + std::string(name_of(dtype)) + " in between";
-      return;
-    }
-    const Matrix rows{lot_ * g_.places(), g_.columns()}, weights{g_.columns(), g_.out_channels}, results{lot_ * g_.places(), g_.out_channels};
-    const ProductShape shape = member == Member::forward         ? ProductShape{rows, weights, results}
-                               : member == Member::data_gradient ? ProductShape{results, weights, rows, false, true}
-                                                                 : ProductShape{rows, results, weights, true, false};
-    auto choice = make_product(gpu, dtype, g_.is_plain() ? dtype : rows_dtype, shape);
-    product_ = std::move(choice.product);
-    refusal_ = std::move(choice.refusal);
-    if (product_ && !g_.is_plain()) prepare_kernel(gpu, dtype);
-  }
-
-  const std::string& refusal() const { return refusal_; }
-
-  std::size_t scratch_bytes() const override { return matrix_size() + product_->scratch_bytes(); }
-  std::string describe() const override { return g_.is_plain() ? "cublaslt matmul" : "windows and cublaslt matmul"; }
-
-  void enqueue(CUstream stream, std::span<void* const> operands, std::span<void* const> results, void* scratch) const override {
-    void *matrix = scratch, *workspace = at(scratch, static_cast<std::int64_t>(matrix_size()));
-    const std::int64_t data_bytes = lot_ * Geometry::product(g_.in) * g_.in_channels * bytes_,
-                       result_bytes = lot_ * g_.places() * g_.out_channels * bytes_;
-    for (std::int64_t lot = 0; lot < g_.images / lot_; ++lot) switch (member_) {
-        case Member::forward:
-          product_->enqueue(stream, unfolded(stream, at(operands[0], lot * data_bytes), matrix), operands[1], at(results[0], lot * result_bytes),
-                            workspace);
-          break;
-        case Member::weights_gradient:
-          product_->enqueue(stream, unfolded(stream, at(operands[0], lot * data_bytes), matrix), at(operands[1], lot * result_bytes), results[0],
-                            workspace, lot > 0);
-          break;
-        case Member::data_gradient:
-          std::byte* data = at(results[0], lot * data_bytes);
-          product_->enqueue(stream, at(operands[0], lot * result_bytes), operands[1], g_.is_plain() ? data : matrix, workspace);
-          if (!g_.is_plain()) launch(kernel_, stream, matrix, data, count_, is_wide_);
-      }
-  }
-
- private:
-  /// A multiple of what the library wants its memory aligned to.
-  std::size_t matrix_size() const { return g_.is_plain() ? 0 : static_cast<std::size_t>((lot_ * g_.places() * row_bytes_ + 255) / 256 * 256); }
-
-  void prepare_kernel(Gpu& gpu, DType dtype) {
-    std::string text;
-    const char* entry = "fold_windows";
-    if (member_ == Member::data_gradient) {
-      count_ = lot_ * Geometry::product(g_.in) * g_.in_channels;
-      is_wide_ = std::max(count_, lot_ * g_.places() * g_.columns()) > 0x7fffffff;
-      text = constants_of(g_, g_.in_channels, is_wide_) + std::string(element_source(dtype)) + fold_source;
-    } else {
-      entry = "unfold_windows";
-      std::int64_t unit = 16;
-      while (g_.in_channels * bytes_ % unit != 0) unit /= 2;
-      const char* type = unit == 16 ? "uint4" : unit == 8 ? "uint2" : unit == 4 ? "unsigned" : "unsigned short";
-      const std::int64_t channels = g_.in_channels * bytes_ / unit;
-      count_ = lot_ * g_.places() * Geometry::product(g_.window) * channels;
-      is_wide_ = std::max(count_, lot_ * Geometry::product(g_.in) * channels) > 0x7fffffff;
-      text = constants_of(g_, channels, is_wide_) + "typedef " + type + " Unit;\n" + unfold_source;
-    }
-    const Gpu::Source sources[] = {{text, entry}};
-    kernel_ = gpu.load(sources)[0].handle;
-  }
-
-  const void* unfolded(CUstream stream, const void* data, void* matrix) const {
-    if (g_.is_plain()) return data;
-    launch(kernel_, stream, data, matrix, count_, is_wide_);
-    return matrix;
-  }
-
-  Member member_;
-  Geometry g_;
-  std::int64_t bytes_;          ///< of an element
-  std::int64_t row_bytes_ = 0;  ///< of the matrix
-  std::int64_t lot_ = 1;        ///< images at a time
-  std::unique_ptr<Product> product_;
-  CUfunction kernel_ = nullptr;
-  std::int64_t count_ = 0;  ///< of the kernel's threads
-  bool is_wide_ = false;
-  std::string refusal_;
-};
-
 /// Below this a generated kernel takes no longer.
 constexpr std::int64_t least_multiplications = 1 << 17;
 
+constexpr std::int64_t least_in_group = 4;
+
+/// The name of the way by windows; those by cuDNN are this and an engine.
+constexpr std::string_view windows = "windows", cudnn_prefix = "cudnn ";
+/// Engines that are tried.
+constexpr std::size_t most_engines = 6;
+
+std::string described(std::string_view op, DType dtype, const Geometry& g, bool tf32) {
+  std::string text = std::string(op) + " " + std::string(tf32 && dtype == f32 ? "tf32" : name_of(dtype));
+  for (auto n : {g.in_channels, g.out_channels, g.groups}) text += " " + std::to_string(n);
+  for (const auto* sizes : {&g.in, &g.out, &g.window, &g.strides, &g.dilations, &g.low}) {
+    text += ",";
+    for (auto n : *sizes) text += " " + std::to_string(n);
+  }
+  return text;
+}
+
 }  // namespace
 
-LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node) {
+LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node, const LibraryOptions& options, const BiasRelu* after) {
   const Attributes& attributes = node.attributes;
   const Member member = node.op->name == "conv"                 ? Member::forward
                         : node.op->name == "conv_data_gradient" ? Member::data_gradient
                                                                 : Member::weights_gradient;
   const std::string &layout = attributes.text("layout"), &weights_layout = attributes.text("weights_layout");
   if (!layout.starts_with('N') || !layout.ends_with('C') || !weights_layout.ends_with("IO")) return {nullptr, "channels are not last"};
-  if (attributes.integer("groups") != 1) return {nullptr, "channels are in groups"};
   for (const auto* pads : {&attributes.integers("low"), &attributes.integers("high")})
     if (std::ranges::any_of(*pads, [](auto p) { return p < 0; })) return {nullptr, "negative padding"};
   const TensorType& type = node.types[0];
-  if (!is_floating(type.dtype)) return {nullptr, "cuBLASLt doesn't multiply " + std::string(name_of(type.dtype))};
-  const Shape &first = graph.type(node.operands[0]).shape, &second = graph.type(node.operands[1]).shape;
-  const Geometry g = geometry_of(member == Member::data_gradient ? type.shape : first, member == Member::weights_gradient ? type.shape : second,
-                                 member == Member::forward         ? type.shape
-                                 : member == Member::data_gradient ? first
-                                                                   : second,
-                                 attributes);
+  if (!is_floating(type.dtype)) return {nullptr, "no library convolves " + std::string(name_of(type.dtype))};
+  const TensorType &first = graph.type(node.operands[0]), &second = graph.type(node.operands[1]);
+  const Geometry g =
+      geometry_of(member == Member::data_gradient ? type.shape : first.shape, member == Member::weights_gradient ? type.shape : second.shape,
+                  member == Member::forward         ? type.shape
+                  : member == Member::data_gradient ? first.shape
+                                                    : second.shape,
+                  attributes);
+  // Some of cuDNN's engines for gradients of weights compute another thing where there is padding, so that none is taken without a check.
+  if (g.groups > 1 && member == Member::weights_gradient) return {nullptr, "channels are in groups"};
+  if (g.groups > 1 && std::min(g.in_channels, g.out_channels / g.groups) < least_in_group)
+    return {nullptr, "few channels in a group: a generated kernel takes no longer"};
   if (g.images * g.places() * g.columns() * g.out_channels < least_multiplications) return {nullptr, "too small: a generated kernel takes no longer"};
-  auto call = std::make_unique<ConvolutionCall>(gpu, member, type.dtype, g);
-  if (!call->refusal().empty()) return {nullptr, call->refusal()};
-  return {std::move(call), {}};
+
+  // Engines of cuDNN 9.14 that add a bias without a relu in f16 make 0 of -inf.
+  if (after && (after->bias < 0 || !after->relu)) return {nullptr, "cuDNN is asked for a bias and a relu together only"};
+
+  std::string refusal;
+  const auto make = [&](const std::string& name) {
+    LibraryChoice made = name.starts_with(cudnn_prefix) ? make_cudnn_convolution(gpu, member, type.dtype, g, after, name.substr(cudnn_prefix.size()))
+                                                        : make_windows_call(gpu, member, type.dtype, g, options);
+    if (!made.call) refusal = made.refusal;
+    return std::move(made.call);
+  };
+  const auto names = [&] {
+    std::vector<std::string> list;
+    for (auto& engine : cudnn_convolution_engines(gpu, member, type.dtype, g, after, options.tf32))
+      if (list.size() < most_engines) list.push_back(std::string(cudnn_prefix) + engine);
+    if (!after) list.emplace_back(windows);
+    return list;
+  };
+  const auto bytes_of = [](const TensorType& t) { return static_cast<std::size_t>(t.shape.element_count()) * size_of(t.dtype); };
+  const std::string problem = described(node.op->name, type.dtype, g, options.tf32) + (after ? after->str() : "") + "\ncudnn " + cudnn_version() +
+                              " cublas " + cublas_version();
+  // Of sums in f32, rounded to the type in the end.
+  const double most_difference = type.dtype == bf16 ? 2e-2 : type.dtype == f16 || options.tf32 ? 4e-3 : 1e-4;
+  std::vector<std::size_t> operand_bytes{bytes_of(first), bytes_of(second)};
+  if (after && after->bias >= 0) operand_bytes.push_back(static_cast<std::size_t>(g.out_channels) * size_of(type.dtype));
+  const Choice choice = fastest(gpu,
+                                {problem,
+                                 {g.images},
+                                 names,
+                                 make,
+                                 operand_bytes,
+                                 {bytes_of(type)},
+                                 after || g.groups > 1 ? "" : std::string(windows),
+                                 type.dtype,
+                                 most_difference},
+                                options.measures);
+  if (choice.name.empty()) return {nullptr, refusal.empty() ? "no library takes it" : refusal};
+  return {make(choice.name), {}, choice.seconds};
 }
 
 }  // namespace weft::cuda

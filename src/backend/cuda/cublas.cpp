@@ -1,11 +1,13 @@
 #include "backend/cuda/cublas.h"
 
+#include "backend/cuda/choice.h"
 #include "backend/cuda/library.h"
 #include "graph/primitive.h"
 
 #include <weft/error.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -18,7 +20,8 @@ namespace {
 
 // clang-format off
 #define WEFT_CUBLAS_FUNCTIONS(F) \
-  F(cublasLtCreate) F(cublasLtGetStatusString) F(cublasLtMatmul) F(cublasLtMatmulAlgoGetHeuristic) F(cublasLtMatmulDescCreate) \
+  F(cublasLtCreate) F(cublasLtGetStatusString) F(cublasLtGetVersion) F(cublasLtMatmul) F(cublasLtMatmulAlgoCheck) \
+  F(cublasLtMatmulAlgoGetHeuristic) F(cublasLtMatmulDescCreate) \
   F(cublasLtMatmulDescDestroy) F(cublasLtMatmulDescSetAttribute) F(cublasLtMatmulPreferenceCreate) F(cublasLtMatmulPreferenceDestroy) \
   F(cublasLtMatmulPreferenceSetAttribute) F(cublasLtMatrixLayoutCreate) F(cublasLtMatrixLayoutDestroy) F(cublasLtMatrixLayoutSetAttribute)
 // clang-format on
@@ -31,7 +34,7 @@ struct Functions {
 
 struct Cublas {
   Functions functions;
-  std::string refusal;
+  std::string refusal, version;
 };
 
 /// Looked for once.
@@ -49,6 +52,7 @@ const Cublas& cublas() {
   if (!c.functions.name) c.refusal = library.path() + " lacks " #name;
     WEFT_CUBLAS_FUNCTIONS(WEFT_CUBLAS_FIND)
 #undef WEFT_CUBLAS_FIND
+    if (c.refusal.empty()) c.version = std::to_string(c.functions.cublasLtGetVersion());
     return c;
   }();
   return found;
@@ -74,9 +78,9 @@ struct Types {
   cublasComputeType_t compute;
 };
 
-std::optional<Types> types_of(DType dtype) {
+std::optional<Types> types_of(DType dtype, bool tf32) {
   switch (dtype) {
-    case f32: return Types{CUDA_R_32F, CUDA_R_32F, CUBLAS_COMPUTE_32F};
+    case f32: return Types{CUDA_R_32F, CUDA_R_32F, tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F};
     case f16: return Types{CUDA_R_16F, CUDA_R_32F, CUBLAS_COMPUTE_32F};
     case bf16: return Types{CUDA_R_16BF, CUDA_R_32F, CUBLAS_COMPUTE_32F};
     case f64: return Types{CUDA_R_64F, CUDA_R_64F, CUBLAS_COMPUTE_64F};
@@ -108,7 +112,7 @@ std::string described(const ProductShape& p) {
 
 class CublasProduct final : public Product {
  public:
-  CublasProduct(Gpu& gpu, Types types, cudaDataType_t result_type, const ProductShape& p)
+  CublasProduct(Gpu& gpu, Types types, cudaDataType_t result_type, const ProductShape& p, const BiasRelu* after)
       : handle_(handle_of(gpu)), is_f64_(types.scale == CUDA_R_64F), what_(described(p)) {
     // Of row-major matrices, cuBLASLt, which counts along columns first, computes the transposed product: b' a'.
     set(a_, types.data, p.b, p.batch);
@@ -120,61 +124,15 @@ class CublasProduct final : public Product {
           "describing a product");
     check(f_.cublasLtMatmulDescSetAttribute(product_.descriptor, CUBLASLT_MATMUL_DESC_TRANSB, &operation_b, sizeof operation_b),
           "describing a product");
-    choose();
+    if (!after) return;
+    const bool has_bias = after->bias >= 0;
+    const cublasLtEpilogue_t epilogue = !has_bias ? CUBLASLT_EPILOGUE_RELU : after->relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
+    check(f_.cublasLtMatmulDescSetAttribute(product_.descriptor, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue), "describing a product");
+    if (has_bias) set_bias(product_.descriptor, reinterpret_cast<const void*>(workspace_alignment));  // aligned as any will be
   }
 
-  /// Whether there is a kernel for it.
-  bool is_possible() const { return is_possible_; }
-
-  void enqueue(CUstream stream, const void* a, const void* b, void* result, void* scratch, bool adds) const override {
-    static constexpr double factors_f64[] = {0, 1};
-    static constexpr float factors_f32[] = {0, 1};
-    const auto factor = [&](bool one) { return is_f64_ ? static_cast<const void*>(factors_f64 + one) : factors_f32 + one; };
-    // The library refuses memory that isn't aligned, even if it is to use none of it.
-    void* aligned = scratch_bytes_ == 0 ? nullptr : scratch;
-    std::size_t room = scratch_bytes();
-    if (aligned) std::align(workspace_alignment, scratch_bytes_, aligned, room);
-    check(f_.cublasLtMatmul(handle_, product_.descriptor, factor(true), b, a_.descriptor, a, b_.descriptor, factor(adds), result, result_.descriptor,
-                            result, result_.descriptor, &algorithm_, aligned, scratch_bytes_, stream),
-          what_.c_str());
-  }
-  std::size_t scratch_bytes() const override { return scratch_bytes_ == 0 ? 0 : scratch_bytes_ + workspace_alignment; }
-
- private:
-  /// Of the scratch memory that the library is given.
-  static constexpr std::size_t workspace_alignment = 256;
-
-  const Functions& f_ = cublas().functions;
-
-  struct Layout {
-    cublasLtMatrixLayout_t descriptor = nullptr;
-    Layout() = default;
-    ~Layout() { cublas().functions.cublasLtMatrixLayoutDestroy(descriptor); }
-    Layout(const Layout&) = delete;
-    Layout& operator=(const Layout&) = delete;
-  };
-  struct Product {
-    cublasLtMatmulDesc_t descriptor = nullptr;
-    Product() = default;
-    ~Product() { cublas().functions.cublasLtMatmulDescDestroy(descriptor); }
-    Product(const Product&) = delete;
-    Product& operator=(const Product&) = delete;
-  };
-
-  void set(Layout& layout, cudaDataType_t type, Matrix side, std::int64_t batch) {
-    check(f_.cublasLtMatrixLayoutCreate(&layout.descriptor, type, static_cast<std::uint64_t>(side.columns), static_cast<std::uint64_t>(side.rows),
-                                        side.columns),
-          "describing a matrix");
-    if (batch == 1) return;
-    const auto count = static_cast<std::int32_t>(batch);
-    check(f_.cublasLtMatrixLayoutSetAttribute(layout.descriptor, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count), "describing a matrix");
-    check(f_.cublasLtMatrixLayoutSetAttribute(layout.descriptor, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &side.batch_stride,
-                                              sizeof side.batch_stride),
-          "describing a matrix");
-  }
-
-  /// The kernel that the library's heuristics put first.
-  void choose() {
+  /// Kernels that can, the one that the library's heuristics put first first. A name is the library's description of one.
+  std::vector<std::string> kernels() const {
     constexpr std::size_t most_scratch = std::size_t{32} << 20;
     constexpr std::uint32_t alignment = 16;
     // Parts of a sum are added up in the type that it is computed in, in a fixed order.
@@ -189,37 +147,115 @@ class CublasProduct final : public Product {
     for (auto which : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
                        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
       wish(which, alignment);
-    cublasLtMatmulHeuristicResult_t best{};
+    cublasLtMatmulHeuristicResult_t found[most_kernels] = {};
     int count = 0;
     const auto status = f_.cublasLtMatmulAlgoGetHeuristic(handle_, product_.descriptor, a_.descriptor, b_.descriptor, result_.descriptor,
-                                                          result_.descriptor, wishes, 1, &best, &count);
+                                                          result_.descriptor, wishes, most_kernels, found, &count);
     f_.cublasLtMatmulPreferenceDestroy(wishes);
-    is_possible_ = status == CUBLAS_STATUS_SUCCESS && count == 1 && best.state == CUBLAS_STATUS_SUCCESS;
-    algorithm_ = best.algo;
-    scratch_bytes_ = best.workspaceSize;
+    std::vector<std::string> names;
+    for (int i = 0; status == CUBLAS_STATUS_SUCCESS && i < count; ++i)
+      if (found[i].state == CUBLAS_STATUS_SUCCESS) names.push_back(name_of_kernel(found[i].algo));
+    return names;
+  }
+
+  /// Takes a kernel of `kernels`, which may be those of another process. False when the library doesn't.
+  bool take(const std::string& name) {
+    for (std::size_t i = 0; i < std::size(algorithm_.data); ++i) algorithm_.data[i] = std::stoull(name.substr(16 * i, 16), nullptr, 16);
+    cublasLtMatmulHeuristicResult_t result{};
+    const auto status = f_.cublasLtMatmulAlgoCheck(handle_, product_.descriptor, a_.descriptor, b_.descriptor, result_.descriptor, result_.descriptor,
+                                                   &algorithm_, &result);
+    scratch_bytes_ = result.workspaceSize;
+    return status == CUBLAS_STATUS_SUCCESS && result.state == CUBLAS_STATUS_SUCCESS;
+  }
+
+  void enqueue(CUstream stream, const void* a, const void* b, void* result, void* scratch, bool adds, const void* bias) const override {
+    static constexpr double factors_f64[] = {0, 1};
+    static constexpr float factors_f32[] = {0, 1};
+    const auto factor = [&](bool one) { return is_f64_ ? static_cast<const void*>(factors_f64 + one) : factors_f32 + one; };
+    // The library refuses memory that isn't aligned, even if it is to use none of it.
+    void* aligned = scratch_bytes_ == 0 ? nullptr : scratch;
+    std::size_t room = scratch_bytes();
+    if (aligned) std::align(workspace_alignment, scratch_bytes_, aligned, room);
+    // The address of a bias is part of the descriptor.
+    cublasLtMatmulDescOpaque_t own = *product_.descriptor;
+    if (bias) set_bias(&own, bias);
+    check(f_.cublasLtMatmul(handle_, &own, factor(true), b, a_.descriptor, a, b_.descriptor, factor(adds), result, result_.descriptor, result,
+                            result_.descriptor, &algorithm_, aligned, scratch_bytes_, stream),
+          what_.c_str());
+  }
+  std::size_t scratch_bytes() const override { return scratch_bytes_ == 0 ? 0 : scratch_bytes_ + workspace_alignment; }
+
+ private:
+  static constexpr int most_kernels = 5;  ///< that are tried
+
+  static std::string name_of_kernel(const cublasLtMatmulAlgo_t& algorithm) {
+    std::string name;
+    for (auto word : algorithm.data) {
+      char text[17];
+      std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(word));
+      name += text;
+    }
+    return name;
+  }
+
+  /// Of the scratch memory that the library is given.
+  static constexpr std::size_t workspace_alignment = 256;
+
+  const Functions& f_ = cublas().functions;
+
+  struct Layout {
+    cublasLtMatrixLayout_t descriptor = nullptr;
+    Layout() = default;
+    ~Layout() { cublas().functions.cublasLtMatrixLayoutDestroy(descriptor); }
+    Layout(const Layout&) = delete;
+    Layout& operator=(const Layout&) = delete;
+  };
+  struct Description {
+    cublasLtMatmulDesc_t descriptor = nullptr;
+    Description() = default;
+    ~Description() { cublas().functions.cublasLtMatmulDescDestroy(descriptor); }
+    Description(const Description&) = delete;
+    Description& operator=(const Description&) = delete;
+  };
+
+  void set_bias(cublasLtMatmulDesc_t descriptor, const void* bias) const {
+    check(f_.cublasLtMatmulDescSetAttribute(descriptor, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias), "describing a product");
+  }
+
+  void set(Layout& layout, cudaDataType_t type, Matrix side, std::int64_t batch) {
+    check(f_.cublasLtMatrixLayoutCreate(&layout.descriptor, type, static_cast<std::uint64_t>(side.columns), static_cast<std::uint64_t>(side.rows),
+                                        side.columns),
+          "describing a matrix");
+    if (batch == 1) return;
+    const auto count = static_cast<std::int32_t>(batch);
+    check(f_.cublasLtMatrixLayoutSetAttribute(layout.descriptor, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count), "describing a matrix");
+    check(f_.cublasLtMatrixLayoutSetAttribute(layout.descriptor, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &side.batch_stride,
+                                              sizeof side.batch_stride),
+          "describing a matrix");
   }
 
   cublasLtHandle_t handle_;
   Layout a_, b_, result_;
-  ProductShape shape_;
-  Product product_;
+  Description product_;
   cublasLtMatmulAlgo_t algorithm_{};
   std::size_t scratch_bytes_ = 0;
-  bool is_f64_, is_possible_ = false;
+  bool is_f64_;
   std::string what_;  ///< for errors
 };
 
 class MatmulCall final : public LibraryCall {
  public:
-  explicit MatmulCall(std::unique_ptr<Product> product) : product_(std::move(product)) {}
+  MatmulCall(std::unique_ptr<Product> product, const BiasRelu* after)
+      : product_(std::move(product)), name_("cublaslt matmul" + (after ? after->str() : "")) {}
   void enqueue(CUstream stream, std::span<void* const> operands, std::span<void* const> results, void* scratch) const override {
-    product_->enqueue(stream, operands[0], operands[1], results[0], scratch);
+    product_->enqueue(stream, operands[0], operands[1], results[0], scratch, false, operands.size() > 2 ? operands[2] : nullptr);
   }
   std::size_t scratch_bytes() const override { return product_->scratch_bytes(); }
-  std::string describe() const override { return "cublaslt matmul"; }
+  std::string describe() const override { return name_; }
 
  private:
   std::unique_ptr<Product> product_;
+  std::string name_;
 };
 
 /// Products of fewer multiplications take a generated kernel no longer, and that is stitched with what is around it.
@@ -227,15 +263,42 @@ constexpr std::int64_t least_multiplications = 1 << 15;
 
 }  // namespace
 
-ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& p) {
-  const auto types = types_of(dtype), result_types = types_of(result_dtype);
+const std::string& cublas_refusal() { return cublas().refusal; }
+const std::string& cublas_version() { return cublas().version; }
+
+ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& p, const LibraryOptions& options, const BiasRelu* after) {
+  const auto types = types_of(dtype, options.tf32), result_types = types_of(result_dtype, options.tf32);
   if (!types || !result_types) return {nullptr, "cuBLASLt doesn't multiply " + std::string(name_of(dtype))};
   constexpr std::int64_t largest = 0x7fffffff;
   if (std::max({p.a.rows, p.a.columns, p.b.rows, p.b.columns, p.batch}) > largest) return {nullptr, "a size is past 32 bits"};
   if (!cublas().refusal.empty()) return {nullptr, cublas().refusal};
-  auto product = std::make_unique<CublasProduct>(gpu, *types, result_types->data, p);
-  if (!product->is_possible()) return {nullptr, "cuBLASLt has no kernel for it"};
-  return {std::move(product), {}};
+  const auto make = [&](const std::string& kernel) {
+    auto product = std::make_unique<CublasProduct>(gpu, *types, result_types->data, p, after);
+    if (!product->take(kernel)) product.reset();
+    return product;
+  };
+  const auto bytes_of = [&](const Matrix& m, DType type) {
+    return static_cast<std::size_t>(m.rows * m.columns + (p.batch - 1) * m.batch_stride) * size_of(type);
+  };
+  std::vector<std::size_t> operand_bytes{bytes_of(p.a, dtype), bytes_of(p.b, dtype)};
+  if (after && after->bias >= 0) operand_bytes.push_back(static_cast<std::size_t>(p.result.columns) * size_of(dtype));
+  const std::string problem = std::string("matmul") + (p.transpose_a ? ", left side transposed" : "") +
+                              (p.transpose_b ? ", right side transposed" : "") + (p.a.batch_stride == 0 ? ", one left side" : "") +
+                              (p.b.batch_stride == 0 ? ", one right side" : "") + ", " +
+                              (options.tf32 && dtype == f32 ? "tf32" : std::string(name_of(dtype))) + " to " + std::string(name_of(result_dtype)) +
+                              (after ? after->str() : "") + "\ncublas " + cublas().version;
+  const Alternatives alternatives{problem,
+                                  {p.result.rows, p.result.columns, p.transpose_a ? p.a.rows : p.a.columns, p.batch},
+                                  [&] { return CublasProduct(gpu, *types, result_types->data, p, after).kernels(); },
+                                  [&](const std::string& kernel) -> std::unique_ptr<LibraryCall> {
+                                    auto product = make(kernel);
+                                    return product ? std::make_unique<MatmulCall>(std::move(product), after) : nullptr;
+                                  },
+                                  operand_bytes,
+                                  {bytes_of(p.result, result_dtype)}};
+  const Choice choice = fastest(gpu, alternatives, options.measures);
+  if (choice.name.empty()) return {nullptr, "cuBLASLt has no kernel for it"};
+  return {make(choice.name), {}, choice.seconds};
 }
 
 void load_cublas() { cublas(); }
@@ -244,13 +307,13 @@ void start_cublas(Gpu& gpu) {
   try {
     // Most of it is done when the library is first asked for a kernel.
     constexpr Matrix any{64, 64};
-    make_product(gpu, f32, f32, {any, any, any});
+    make_product(gpu, f32, f32, {any, any, any}, {.measures = false});
   } catch (const RunError&) {
     // The first product says so.
   }
 }
 
-LibraryChoice make_matmul_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node) {
+LibraryChoice make_matmul_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node, const LibraryOptions& options, const BiasRelu* after) {
   const TensorType& type = node.types[0];
   const Shape& y = type.shape;
   const auto a = side_of(graph.type(node.operands[0]).shape, y), b = side_of(graph.type(node.operands[1]).shape, y);
@@ -267,9 +330,9 @@ LibraryChoice make_matmul_call(Gpu& gpu, const ir::Graph& graph, const ir::Node&
     p.batch = 1;
   }
   if (p.batch > 1) p.result.batch_stride = p.result.rows * p.result.columns;
-  auto choice = make_product(gpu, type.dtype, type.dtype, p);
+  auto choice = make_product(gpu, type.dtype, type.dtype, p, options, after);
   if (!choice.product) return {nullptr, choice.refusal};
-  return {std::make_unique<MatmulCall>(std::move(choice.product)), {}};
+  return {std::make_unique<MatmulCall>(std::move(choice.product), after), {}, choice.seconds};
 }
 
 }  // namespace weft::cuda

@@ -40,6 +40,8 @@ GpuProperties properties_of(int index) {
   p.compute_capability =
       10 * attribute(device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) + attribute(device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
   p.multiprocessors = attribute(device, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+  // Bits of the bus, twice a clock.
+  p.bandwidth = 2e3 / 8 * attribute(device, CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE) * attribute(device, CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH);
   p.shared_bytes_per_block = attribute(device, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
   return p;
 }

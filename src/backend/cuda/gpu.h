@@ -26,6 +26,7 @@ struct GpuProperties {
   std::size_t memory = 0;
   int compute_capability = 0;  ///< 90
   int multiprocessors = 0;
+  double bandwidth = 1;            ///< of its memory at best, bytes a second
   int shared_bytes_per_block = 0;  ///< the most that a kernel can ask for
 };
 

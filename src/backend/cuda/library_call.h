@@ -24,10 +24,17 @@ class LibraryCall {
   virtual std::string describe() const = 0;
 };
 
+/// How far libraries may go.
+struct LibraryOptions {
+  bool tf32 = false;     ///< f32 may be rounded to TF32 before it is multiplied
+  bool measures = true;  ///< the fastest way is found by trying
+};
+
 /// Why a library does not take an operation, when `call` is null.
 struct LibraryChoice {
   std::unique_ptr<LibraryCall> call;
   std::string refusal;
+  double seconds = 0;  ///< that a call takes; 0 if it was not measured
 };
 
 }  // namespace weft::cuda

@@ -8,6 +8,7 @@
 #include "backend/cuda/staging.h"
 #include "compile/backend.h"
 #include "plan/placement.h"
+#include "stitch/epilogue.h"
 #include "stitch/explain.h"
 #include "stitch/rules.h"
 
@@ -20,6 +21,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <utility>
 
 namespace weft::cuda {
 namespace {
@@ -115,6 +117,8 @@ struct CudaContext : CompiledProgram::Context {
 constexpr std::size_t most_captured = 8;
 /// Fewer steps that don't depend on each other take less time one after the other than lanes take to wait for each other.
 constexpr std::size_t least_dealt_out = 4;
+/// Of a kernel within a graph, about.
+constexpr double launch_seconds = 1.5e-6;
 /// A graph of less is no faster than the launch itself.
 constexpr std::size_t least_captured = 2;
 
@@ -122,6 +126,7 @@ class CudaProgram : public CompiledProgram {
  public:
   CudaProgram(const Program& program, const RunOptions& options) : program_(program), gpu_(Gpu::at(options.device)) {
     std::map<ir::NodeId, LibraryChoice> library;
+    const LibraryOptions library_options{options.tf32, options.measure};
     const auto in_library = [&](ir::NodeId id) {
       const auto name = program_.graph[id].op->name;
       if (name == "sort" || name == "arg_sort" || name == "top_k") {
@@ -130,14 +135,20 @@ class CudaProgram : public CompiledProgram {
       }
       if (name != "matmul" && !name.starts_with("conv")) return false;
       auto& choice = library[id];
-      choice = (name == "matmul" ? make_matmul_call : make_convolution_call)(gpu_, program_.graph, program_.graph[id]);
-      if (!choice.call) refusals_.push_back({id, -1, "is not left to cuBLASLt: " + choice.refusal});
+      choice = make_contraction_call(program_.graph[id], library_options, nullptr);
+      if (!choice.call) refusals_.push_back({id, -1, "is not left to a library: " + choice.refusal});
       return choice.call != nullptr;
     };
-    schedule_ = lower(program_, stitch_rules(options), in_library, kernel::targets::gpu);
+    const StitchRules rules = stitch_rules(options);
+    schedule_ = lower(program_, rules, in_library, kernel::targets::gpu);
+    if (rules.epilogues)
+      attach_epilogues(program_, schedule_, [&](ir::NodeId id, const kernel::Kernel& k, bool keeps_result) {
+        return keeps_result ? "others need its result" : fuse(id, k, library_options, library.at(id));
+      });
     std::vector<plan::StepMemory> memory(schedule_.steps.size());
     for (std::size_t s = 0; s < memory.size(); ++s)
-      if (const auto* step = std::get_if<Schedule::LibraryStep>(&schedule_.steps[s])) memory[s].scratch = library[step->node].call->scratch_bytes();
+      if (const auto* step = std::get_if<Schedule::LibraryStep>(&schedule_.steps[s]))
+        memory[s] = {library[step->node].call->scratch_bytes(), step->keeps_result};
     placement_ = plan::place_values(program_, schedule_, memory, plan::Failure::is_late);
     upload_constants();
     prepare_steps(library);
@@ -243,6 +254,36 @@ class CudaProgram : public CompiledProgram {
     return {places_.size() - 1, 1};
   }
 
+  LibraryChoice make_contraction_call(const ir::Node& node, const LibraryOptions& options, const BiasRelu* after) {
+    return (node.op->name == "matmul" ? make_matmul_call : make_convolution_call)(gpu_, program_.graph, node, options, after);
+  }
+
+  /// Has the library compute the kernel too, if that takes less time than the kernel of its own; why not.
+  std::string fuse(ir::NodeId id, const kernel::Kernel& k, const LibraryOptions& options, LibraryChoice& choice) {
+    const ir::Node& node = program_.graph[id];
+    if (node.op->name != "conv" && node.op->name != "matmul") return "no library computes more than the " + std::string(node.op->name);
+    BiasRelu after;
+    const Shape& shape = node.types[0].shape;
+    if (auto why = match(k, {id, 0}, shape[shape.rank() - 1], after); !why.empty()) return why;
+    LibraryChoice fused = make_contraction_call(node, options, &after);
+    if (!fused.call) return fused.refusal;
+    const auto moved = static_cast<double>(2 * node.types[0].byte_count());
+    if (fused.seconds > choice.seconds + launch_seconds + moved / gpu_.properties().bandwidth) return "the library takes longer than two kernels";
+    choice = std::move(fused);
+    return {};
+  }
+
+  /// What a call reads and writes: with an epilogue, what that reads besides and what it writes instead.
+  std::pair<std::vector<ir::Value>, std::vector<ir::Value>> arrays_of(const Schedule::LibraryStep& step) const {
+    const ir::Node& node = program_.graph[step.node];
+    std::vector<ir::Value> operands = node.operands, results;
+    for (std::size_t r = 0; r < node.types.size() && !step.epilogue; ++r) results.push_back({step.node, static_cast<std::int32_t>(r)});
+    if (step.epilogue)
+      for (const auto& use : step.epilogue->buffers)
+        if (use.value.node != step.node) (use.written ? results : operands).push_back(use.value);
+    return {operands, results};
+  }
+
   void prepare_steps(std::map<ir::NodeId, LibraryChoice>& library) {
     const GpuProperties& p = gpu_.properties();
     const DeviceProperties target{p.compute_capability, p.multiprocessors, p.shared_bytes_per_block};
@@ -260,16 +301,17 @@ class CudaProgram : public CompiledProgram {
           call.buffers = {places_.size(), k->kernel.buffers.size()};
           for (const auto& use : k->kernel.buffers) enter(placement_.of(schedule_, use.value));
         } else {
-          const ir::NodeId id = std::get<Schedule::LibraryStep>(step).node;
-          const ir::Node& node = program_.graph[id];
+          const auto& library_step = std::get<Schedule::LibraryStep>(step);
+          const ir::NodeId id = library_step.node;
+          const auto [operands, results] = arrays_of(library_step);
           steps_.push_back({true, library_calls_.size()});
           LibraryInvocation& call = library_calls_.emplace_back();
           call.call = std::move(library.at(id).call);
           call.node = id;
-          call.operands = {places_.size(), node.operands.size()};
-          for (auto v : node.operands) enter(placement_.of(schedule_, v));
-          call.results = {places_.size(), node.types.size()};
-          for (std::size_t r = 0; r < node.types.size(); ++r) enter(placement_.of(schedule_, {id, static_cast<std::int32_t>(r)}));
+          call.operands = {places_.size(), operands.size()};
+          for (auto v : operands) enter(placement_.of(schedule_, v));
+          call.results = {places_.size(), results.size()};
+          for (auto v : results) enter(placement_.of(schedule_, v));
           call.scratch = enter(placement_.scratch[static_cast<std::size_t>(s)]);
         }
       }

@@ -1,4 +1,4 @@
-// Compiled kernels that outlive the process.
+// What was compiled or measured, kept when the process ends.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@
 
 namespace weft {
 
-/// A folder of files, each with one kernel's machine code under a key: everything that the code depends on. Several processes may use it at
-/// once. A file that is damaged, cut short or of another key is as good as none.
+/// A folder of files, each with one kernel's machine code, or with a choice among kernels, under a key: everything that it depends on. Several
+/// processes may use it at once. A file that is damaged, cut short or of another key is as good as none.
 class DiskCache {
  public:
   /// `limit` bounds the bytes of all files.

@@ -51,9 +51,8 @@ class Stopwatch {
 };
 
 /// Numbers near 0.01 or 1 of either sign in every type of floats, for which chips take as much power, and so as much time, as for a user's.
-std::vector<std::uint16_t> numbers() {
-  std::vector<std::uint16_t> list(std::size_t{1} << 18);
-  std::uint32_t state = 1;
+std::vector<std::uint16_t> numbers(std::size_t count, std::uint32_t state) {
+  std::vector<std::uint16_t> list(count);
   for (auto& n : list) {
     state = state * 1664525u + 1013904223u;
     n = static_cast<std::uint16_t>(0x3c00 | (state >> 24) | (state >> 8 & 0x8000));
@@ -69,7 +68,7 @@ class Trial {
       for (auto bytes : sizes) {
         memory_.push_back(gpu.allocate(bytes, "trying ways to compute"));
         addresses.push_back(memory_.back().get());
-        fill(memory_.back().get(), bytes);
+        fill(memory_.back().get(), bytes, static_cast<std::uint32_t>(memory_.size()));
       }
     };
     take(a.operand_bytes, operands_);
@@ -117,11 +116,12 @@ class Trial {
     return host.cast(f32);
   }
 
-  void fill(std::byte* memory, std::size_t bytes) {
-    static const auto* pattern = new std::vector<std::uint16_t>(numbers());
-    const auto whole = std::as_bytes(std::span(*pattern));
-    std::size_t done = std::min(bytes, whole.size());
-    copy(Device::cuda(gpu_.index()), memory, Device::cpu(), whole.data(), done);
+  /// The same numbers again and again; others for each array, since a sum of squares would hide a wrong sum of products.
+  void fill(std::byte* memory, std::size_t bytes, std::uint32_t seed) {
+    constexpr std::size_t most_numbers = std::size_t{1} << 18;
+    const auto pattern = numbers(std::min(most_numbers, (bytes + 1) / 2), seed);
+    std::size_t done = std::min(bytes, 2 * pattern.size());
+    copy(Device::cuda(gpu_.index()), memory, Device::cpu(), std::as_bytes(std::span(pattern)).data(), done);
     for (std::size_t n = 0; done < bytes; done += n) {
       n = std::min(done, bytes - done);
       check(driver().cuMemcpyDtoDAsync(reinterpret_cast<CUdeviceptr>(memory + done), reinterpret_cast<CUdeviceptr>(memory), n, gpu_.stream()),

@@ -89,7 +89,10 @@ bool splits(const Kernel& k, const Target& target) {
   if (k.reductions.empty() || k.scatters || k.scan || !is_single_pass(k)) return false;
   const std::int64_t results = extent_of(k, 0, k.parallel), reduced = extent_of(k, k.parallel, k.loops());
   const Cutting& cutting = cutting_of(k, target);
-  if (results == 0 || results >= cutting.results || reduced < cutting.reduced || results * reduced < cutting.elements) return false;
+  if (results == 0 || results >= cutting.results) return false;
+  const std::int64_t elements = results * reduced;
+  const bool is_long = reduced >= cutting.long_reduced && elements >= cutting.long_elements;
+  if (!is_long && (reduced < cutting.reduced || elements < cutting.elements)) return false;
   return std::all_of(k.reductions.begin(), k.reductions.end(),
                      [](const auto& r) { return adds_up(r.op) || r.op == ReduceOp::all || r.op == ReduceOp::any; });
 }

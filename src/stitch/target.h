@@ -12,6 +12,8 @@ struct Cutting {
   std::int64_t results;        ///< as many keep the device busy: what reduces to fewer is cut
   std::int64_t reduced;        ///< elements that make a result, below which nothing is cut
   std::int64_t elements;       ///< in all, below which nothing is cut
+  std::int64_t long_reduced;   ///< as many elements or more that make a result are cut ...
+  std::int64_t long_elements;  ///< ... from fewer elements in all on
   std::int64_t part_elements;  ///< of a part, at least about
   std::int64_t most_parts;
   std::int64_t most_results;  ///< times parts
@@ -30,15 +32,15 @@ struct Target {
 namespace targets {
 inline constexpr std::int64_t any = std::numeric_limits<std::int64_t>::max();
 /// Cores with caches, vectors and few threads.
-inline constexpr Target processor{.rows = {512, 4096, 0, 2048, 64, any},
-                                  .columns = {512, 4096, 0, 2048, 64, any},
+inline constexpr Target processor{.rows = {512, 4096, 0, any, any, 2048, 64, any},
+                                  .columns = {512, 4096, 0, any, any, 2048, 64, any},
                                   .row_part_elements = 4096,
                                   .most_row_parts = 64,
                                   .adds_rows = true,
                                   .tiles = true};
 /// Some hundred multiprocessors, with a thousand threads each.
-inline constexpr Target gpu{.rows = {264, 16384, 1 << 18, 4096, 1024, 2048},
-                            .columns = {1 << 17, 1024, 1 << 15, 16, 1024, 1 << 18},
+inline constexpr Target gpu{.rows = {264, 16384, 1 << 18, any, any, 4096, 1024, 2048},
+                            .columns = {1 << 17, 64, 1 << 18, 1024, 1 << 15, 16, 1024, 1 << 18},
                             .row_part_elements = 8,
                             .part_multiple = 16,
                             .most_row_parts = 264,

@@ -93,7 +93,7 @@ class TextModel {
   std::vector<Operation> take_, speak_;
 };
 
-/// The model of Shakespeare's works that comes with weft; nothing when it isn't there.
+/// A file of the models that come with weft: in $WEFT_MODELS_DIR, beside the installed command, or in the sources.
 std::optional<std::filesystem::path> find_model(std::string_view name);
 
 }  // namespace weft::apps

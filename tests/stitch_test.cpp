@@ -189,6 +189,13 @@ TEST_F(Stitch, WhatAProductReadsOftenIsStored) {
   EXPECT_EQ(e.statistics().kernels, 2) << e.dump();
 }
 
+TEST_F(Stitch, ANumberThatAllElementsReadIsComputedWithThem) {
+  Graph g;
+  const Tensor x = g.placeholder({3 << 20}, f32), rate = g.placeholder({}, f32);
+  const auto e = g.compile({{x, {f32, {3 << 20}}}, {rate, {f32, {}}}}, {x * (rate * 2.0f)}, {}, cpu);
+  EXPECT_EQ(e.statistics().kernels, 1) << e.dump();
+}
+
 TEST_F(Stitch, ACycleIsNotMade) {
   // b reads a directly, and through a matrix product: a and b can't be one kernel.
   Graph g;

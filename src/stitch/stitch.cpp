@@ -584,8 +584,7 @@ class Stitcher {
       std::int64_t elements = 0;
       if (!all_compose(result, elements) || readers_[at(result)].empty()) continue;
       const bool once = rules_.parts && elements != unbounded && elements <= own;
-      const bool is_light =
-          rules_.repetition && is_repeatable(region, result) && elements_of_readers(result) <= most_times_repeated(region, result) * own;
+      const bool is_light = rules_.repetition && is_repeatable(region, result) && is_repeated_seldom(region, result);
       const std::size_t weight = weight_of(region);
       if ((!once && !is_light) || std::any_of(readers_[at(result)].begin(), readers_[at(result)].end(),
                                               [&](auto reader) { return weight + weight_of(region_of(reader)) > largest_kernel; }))
@@ -603,12 +602,13 @@ class Stitcher {
     }
   }
 
-  /// How often its readers may compute what the region does, for each of its elements.
-  std::int64_t most_times_repeated(const Region& region, ir::NodeId result) const {
-    constexpr std::int64_t any = 1 << 20, rows_of_tile = 8;
+  /// Whether its readers may compute what the region does as often as they read it.
+  bool is_repeated_seldom(const Region& region, ir::NodeId result) const {
+    constexpr std::int64_t rows_of_tile = 8;
     const auto& readers = readers_[at(result)];
-    if (std::any_of(readers.begin(), readers.end(), [&](auto r) { return is_generated_[at(r)]; })) return rows_of_tile;
-    return region.members.size() <= 2 ? any : 1;
+    const std::int64_t own = graph_[result].types[0].shape.element_count(), read = elements_of_readers(result);
+    if (std::any_of(readers.begin(), readers.end(), [&](auto r) { return is_generated_[at(r)]; })) return read / rows_of_tile <= own;
+    return region.members.size() <= 2 || read <= own;
   }
 
   /// Whether the rules that are not left out let readers compute the region.

@@ -1,11 +1,11 @@
 // weft train
 #include "apps/commands.h"
 
+#include "apps/command_support.h"
 #include "apps/digits_source.h"
 #include "apps/digits_training.h"
 #include "apps/plot.h"
 #include "apps/progress.h"
-#include "apps/session.h"
 #include "apps/sheet.h"
 #include "compile/pipeline.h"
 

@@ -1,13 +1,13 @@
 // weft train gan, weft generate-digits
 #include "apps/commands.h"
 
+#include "apps/command_support.h"
 #include "apps/digits_source.h"
 #include "apps/digits_training.h"
 #include "apps/gan_model.h"
 #include "apps/gan_score.h"
 #include "apps/plot.h"
 #include "apps/progress.h"
-#include "apps/session.h"
 #include "apps/sheet.h"
 #include "compile/pipeline.h"
 

@@ -1,9 +1,9 @@
 // weft train text
 #include "apps/commands.h"
 
+#include "apps/command_support.h"
 #include "apps/plot.h"
 #include "apps/progress.h"
-#include "apps/session.h"
 #include "apps/text_training.h"
 #include "compile/pipeline.h"
 

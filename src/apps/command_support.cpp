@@ -1,4 +1,4 @@
-#include "apps/session.h"
+#include "apps/command_support.h"
 
 #include <weft/error.h>
 

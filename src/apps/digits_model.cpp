@@ -1,5 +1,7 @@
 #include "apps/digits_model.h"
 
+#include "apps/weights.h"
+
 #include <weft/weft.h>
 
 #include <string>
@@ -52,12 +54,7 @@ NDArray DigitsModel::probabilities(const NDArray& images) {
   return graph_.run({{images_, images}}, {probabilities_}, {}, run_options_)[probabilities_];
 }
 
-void DigitsModel::save(const std::filesystem::path& path) const {
-  io::Safetensors content;
-  for (const Tensor& w : weights_) content.tensors.emplace(w.name(), graph_.value(w));
-  content.metadata["model"] = "weft digits";
-  io::save_safetensors(path, content);
-}
+void DigitsModel::save(const std::filesystem::path& path) const { io::save_safetensors(path, weights_of(graph_, weights_, "weft digits")); }
 
 void DigitsModel::load(const std::filesystem::path& path) {
   const auto content = io::load_safetensors(path);

@@ -1,5 +1,7 @@
 #include "apps/gan_model.h"
 
+#include "apps/weights.h"
+
 #include <weft/io.h>
 #include <weft/weft.h>
 
@@ -41,10 +43,7 @@ std::vector<Tensor> GanModel::saved() const {
 }
 
 void GanModel::save(const std::filesystem::path& path, bool half) const {
-  io::Safetensors content;
-  for (const Tensor& w : saved()) content.tensors.emplace(w.name(), half ? graph_->value(w).cast(f16) : graph_->value(w));
-  content.metadata["model"] = "weft gan";
-  io::save_safetensors(path, content);
+  io::save_safetensors(path, weights_of(*graph_, saved(), "weft gan", half));
 }
 
 void GanModel::load(const std::filesystem::path& path) {

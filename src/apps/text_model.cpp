@@ -1,5 +1,7 @@
 #include "apps/text_model.h"
 
+#include "apps/weights.h"
+
 #include <weft/io.h>
 #include <weft/weft.h>
 
@@ -14,6 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* model_name = "weft text";
 constexpr double most_gradient = 1;
 constexpr std::int64_t read_at_once = 32;  ///< parts of a text that is only read
 
@@ -194,15 +197,14 @@ std::int32_t TextModel::generate(double temperature) {
 }
 
 std::vector<std::pair<std::string, std::string>> TextModel::metadata() const {
-  return {{"model", "weft text"},
+  return {{"model", model_name},
           {"vocabulary", vocabulary_.text()},
           {"layers", std::to_string(options_.layers)},
           {"hidden", std::to_string(options_.hidden)}};
 }
 
 void TextModel::save(const fs::path& path, bool half) const {
-  io::Safetensors content;
-  for (const Tensor& w : weights_) content.tensors.emplace(w.name(), half ? graph_->value(w).cast(f16) : graph_->value(w));
+  io::Safetensors content = weights_of(*graph_, weights_, model_name, half);
   for (const auto& [key, value] : metadata()) content.metadata[key] = value;
   io::save_safetensors(path, content);
 }
@@ -230,9 +232,8 @@ TextModel TextModel::load(const fs::path& path, Backend backend) {
 }
 
 void TextModel::save_checkpoint(const fs::path& path, std::int64_t steps) const {
-  io::Safetensors content;
-  for (const auto* list : {&weights_, &remembered_})
-    for (const Tensor& v : *list) content.tensors.emplace(v.name(), graph_->value(v));
+  io::Safetensors content = weights_of(*graph_, weights_, model_name);
+  content.tensors.merge(weights_of(*graph_, remembered_, model_name).tensors);
   for (const auto& [key, value] : metadata()) content.metadata[key] = value;
   content.metadata["steps"] = std::to_string(steps);
   io::save_safetensors(path, content);

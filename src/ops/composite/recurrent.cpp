@@ -57,7 +57,8 @@ Tensor times(Tensor a, Tensor b) { return b ? a * b : b; }
 
 class Recurrence {
  public:
-  Recurrence(std::string_view op, const Operand& x, const Operand& recurrent, const RecurrentOptions& options, std::int64_t gates)
+  Recurrence(std::string_view op, const Operand& x, const Operand& recurrent, Tensor input, Tensor bias, const RecurrentOptions& options,
+             std::int64_t gates)
       : op_(op), x_(x), options_(options), gates_(gates) {
     require_floating(op, x);
     const Shape &s = x.tensor().shape(), &r = recurrent.tensor().shape();
@@ -70,6 +71,8 @@ class Recurrence {
     require("recurrent_weight", recurrent.tensor(), options.bidirectional ? Shape{2, gates * hidden_, hidden_} : Shape{gates * hidden_, hidden_});
     own_.recurrent = recurrent.tensor();
     give(&Parameters::state, "initial_state", options.initial_state, {s[1], rows(1)});
+    give(&Parameters::input, "input_weight", input, {rows(gates), s[2]});
+    give(&Parameters::bias, "bias", bias, {rows(gates)});
   }
 
   std::int64_t hidden() const { return hidden_; }
@@ -184,9 +187,7 @@ Tensor recurrent_part(Tensor h, Tensor weight) { return h ? matmul(h, transpose(
 
 Rnn rnn(Operand x, Operand recurrent_weight, const RnnOptions& options) {
   CompositeScope scope("rnn", {x, recurrent_weight});
-  Recurrence r("rnn", x, recurrent_weight, options, 1);
-  r.give(&Parameters::input, "input_weight", options.input_weight, {r.rows(1), x.tensor().shape()[2]});
-  r.give(&Parameters::bias, "bias", options.bias, {r.rows(1)});
+  Recurrence r("rnn", x, recurrent_weight, options.input_weight, options.bias, options, 1);
   const Layer layer = r.run([&](const Parameters& p, Tensor sums, const State& before) {
     const Tensor h = activated(options.activation, plus(sums, recurrent_part(before.h, p.recurrent)));
     return Step{{h, {}}, h};
@@ -196,9 +197,7 @@ Rnn rnn(Operand x, Operand recurrent_weight, const RnnOptions& options) {
 
 Lstm lstm(Operand x, Operand recurrent_weight, const LstmOptions& options) {
   CompositeScope scope("lstm", {x, recurrent_weight});
-  Recurrence r("lstm", x, recurrent_weight, options, 4);
-  r.give(&Parameters::input, "input_weight", options.input_weight, {r.rows(4), x.tensor().shape()[2]});
-  r.give(&Parameters::bias, "bias", options.bias, {r.rows(4)});
+  Recurrence r("lstm", x, recurrent_weight, options.input_weight, options.bias, options, 4);
   r.give(&Parameters::peephole, "peephole", options.peephole, {r.rows(4)});
   r.give(&Parameters::cell, "initial_cell", options.initial_cell, {x.tensor().shape()[1], r.rows(1)});
   // Where in the gates' order each of them stands.
@@ -218,9 +217,7 @@ Lstm lstm(Operand x, Operand recurrent_weight, const LstmOptions& options) {
 
 Gru gru(Operand x, Operand recurrent_weight, const GruOptions& options) {
   CompositeScope scope("gru", {x, recurrent_weight});
-  Recurrence r("gru", x, recurrent_weight, options, 3);
-  r.give(&Parameters::input, "input_weight", options.input_weight, {r.rows(3), x.tensor().shape()[2]});
-  r.give(&Parameters::bias, "bias", options.bias, {r.rows(3)});
+  Recurrence r("gru", x, recurrent_weight, options.input_weight, options.bias, options, 3);
   r.give(&Parameters::secondary_bias, "secondary_bias", options.secondary_bias, {r.rows(1)});
   if (options.secondary_bias && !options.reset_after) r.fail("secondary_bias is for reset_after only");
   const std::size_t update = options.reset_gate_first ? 1 : 0, reset = 1 - update;

@@ -406,7 +406,7 @@ TEST_F(CudaRun, TrainsForLongWithoutGrowing) {
   for (int i = steps / 3; i < steps; ++i) run(i);
   Device::cuda().wait();
   EXPECT_LE(used_bytes(), on_gpu);
-  if (wish) { EXPECT_EQ(static_cast<std::uint64_t>(Device::cuda().properties().memory_free), free); }
+  if (wish) { EXPECT_GE(static_cast<std::uint64_t>(Device::cuda().properties().memory_free), free); }
   EXPECT_LT(resident_pages() - on_host, 1024) << "pages of 4096 bytes";
 }
 

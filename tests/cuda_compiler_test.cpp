@@ -1,6 +1,8 @@
 // NVRTC, which needs no GPU.
 #include "backend/cuda/compiler.h"
 
+#include "file_testing.h"
+
 #include <weft/error.h>
 
 #include <gtest/gtest.h>
@@ -42,6 +44,28 @@ TEST_F(CompilerTest, GivesTextForADeviceThatItDoesNotKnow) {
 TEST_F(CompilerTest, RoundsProductsAndSumsOneByOne) {
   const auto code = compiler_.compile(R"(extern "C" __global__ void f(float* x) { x[0] = x[0] * x[1] + x[2]; })", compiler_.target(999));
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(code.data()), code.size()).find("fma"), std::string::npos);
+}
+
+TEST_F(CompilerTest, IsLoadedOnlyToCompileWhenItWasFoundBefore) {
+  const weft::testing::Folder folder;
+  const DiskCache cache(folder / "kernels");
+  const Compiler first(cache), again(cache);
+  EXPECT_TRUE(first.is_loaded());
+  EXPECT_FALSE(again.is_loaded());
+  EXPECT_EQ(again.version(), first.version());
+  EXPECT_EQ(again.path(), first.path());
+  for (const int capability : {80, 90, 999}) EXPECT_EQ(again.target(capability), first.target(capability));
+  const std::string source = R"(extern "C" __global__ void nothing() {})";
+  EXPECT_EQ(again.compile(source, "sm_90a"), first.compile(source, "sm_90a"));
+  EXPECT_TRUE(again.is_loaded());
+}
+
+TEST_F(CompilerTest, IsLookedForAgainWhenItsFileHasChanged) {
+  Compiler::Facts facts{compiler_.path(), compiler_.version(), "1,1.1", {90}};
+  EXPECT_FALSE(Compiler::Facts::parse(facts.str())) << "another size and time";
+  facts.path = "/nowhere/libnvrtc.so.13";
+  EXPECT_FALSE(Compiler::Facts::parse(facts.str())) << "no file";
+  EXPECT_FALSE(Compiler::Facts::parse("")) << "no text";
 }
 
 TEST_F(CompilerTest, SaysWhatIsWrongWithASource) {

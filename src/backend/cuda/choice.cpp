@@ -7,10 +7,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <sstream>
 
@@ -145,7 +145,7 @@ Choice measured(Gpu& gpu, const Alternatives& a) {
     for (const auto& name : a.names()) try {
         const auto call = a.make(name);
         if (!call) continue;
-        tried.push_back({name, trial.seconds(*call, best)});
+        tried.push_back({name, trial.seconds(*call, best), true});
         best = std::min(best, tried.back().seconds);
       } catch (const RunError&) {}  // it doesn't work, or there is no memory for it
     std::ranges::stable_sort(tried, {}, &Choice::seconds);
@@ -213,10 +213,13 @@ double ratio(const std::vector<std::int64_t>& a, const std::vector<std::int64_t>
   return ratio <= most_ratio ? ratio : std::numeric_limits<double>::infinity();
 }
 
-const Choice* nearest(const Family& family, const Alternatives& a) {
+std::optional<Choice> nearest(const Family& family, const Alternatives& a) {
   const auto distance = [&](const Tried& t) { return ratio(a.sizes, t.sizes); };
   const auto best = std::ranges::min_element(family, {}, distance);
-  return best != family.end() && std::isfinite(distance(*best)) && works(a, best->choice.name) ? &best->choice : nullptr;
+  if (best == family.end() || !std::isfinite(distance(*best))) return std::nullopt;
+  const bool was_tried = distance(*best) == 1;
+  if (!(was_tried && a.believes_tried) && !works(a, best->choice.name)) return std::nullopt;
+  return Choice{best->choice.name, best->choice.seconds, was_tried};
 }
 
 }  // namespace
@@ -233,11 +236,11 @@ Choice fastest(Gpu& gpu, const Alternatives& a, bool measures) {
   const std::string key = a.problem + "\n" + p.name + " " + std::to_string(p.compute_capability) + " " + std::to_string(p.multiprocessors) +
                           " driver " + std::to_string(driver().version);
   Family& family = (*families)[key];
-  if (const Choice* found = nearest(family, a)) return *found;
+  if (const auto found = nearest(family, a)) return *found;
   if (const auto bytes = cache ? cache->find(key) : std::nullopt)
     for (auto& t : unpacked(*bytes))
       if (std::ranges::find(family, t.sizes, &Tried::sizes) == family.end()) family.push_back(std::move(t));
-  if (const Choice* found = nearest(family, a)) return *found;
+  if (const auto found = nearest(family, a)) return *found;
   Choice choice = measured(gpu, a);
   if (choice.name.empty()) return first_that_works(a);
   family.push_back({a.sizes, choice});

@@ -24,11 +24,14 @@ struct Alternatives {
   std::string trusted = {};
   DType result_dtype = f32;
   double most_difference = 0;  ///< from the trusted result, as a part of its largest element
+  /// What worked with these sizes is not made to see that it does: in a new process that would take a library most of its start.
+  bool believes_tried = false;
 };
 
 struct Choice {
-  std::string name;    ///< empty when no way works
-  double seconds = 0;  ///< that it took; 0 if it was not measured
+  std::string name;        ///< empty when no way works
+  double seconds = 0;      ///< that it took; 0 if it was not measured
+  bool was_tried = false;  ///< with these very sizes, by this process or another
 };
 
 /// Each way is tried once for a problem, a GPU and a driver; the fastest is kept for the process and on disk, so that what shares the cache computes

@@ -6,9 +6,11 @@
 #include <weft/error.h>
 
 #include <algorithm>
-#include <memory>
+#include <span>
+#include <sstream>
 
 #include <nvrtc.h>
+#include <sys/stat.h>
 
 namespace weft::cuda {
 
@@ -30,26 +32,65 @@ namespace {
 /// Names of the library for every CUDA that serves, the newest first.
 constexpr const char* names[] = {"libnvrtc.so.13", "libnvrtc.so.12"};
 
+std::string stamp_of(const std::string& path) {
+  struct stat file {};
+  if (::stat(path.c_str(), &file) != 0) return {};
+  return std::to_string(file.st_size) + "," + std::to_string(file.st_mtim.tv_sec) + "." + std::to_string(file.st_mtim.tv_nsec);
+}
+
 }  // namespace
 
-Compiler::Compiler() {
+std::string Compiler::Facts::str() const {
+  std::string text = path + "\n" + version + "\n" + stamp + "\n";
+  for (int a : architectures) text += std::to_string(a) + " ";
+  return text;
+}
+
+std::optional<Compiler::Facts> Compiler::Facts::parse(const std::string& text) {
+  std::istringstream in(text);
+  Facts f;
+  std::getline(in, f.path);
+  std::getline(in, f.version);
+  std::getline(in, f.stamp);
+  for (int a = 0; in >> a;) f.architectures.push_back(a);
+  if (f.architectures.empty() || f.stamp.empty() || f.stamp != stamp_of(f.path)) return std::nullopt;
+  return f;
+}
+
+std::unique_ptr<Compiler::Functions> Compiler::load(const std::string& path, Facts& facts) {
+  const char* name = path.c_str();
+  const Library library(std::span(&name, 1), "cuda_nvrtc");
+  if (!library) return nullptr;
+  auto table = std::make_unique<Functions>();
+#define WEFT_NVRTC_FIND(name) ((table->name = reinterpret_cast<decltype(table->name)>(library.find(#name))) != nullptr)&&
+  const bool whole = WEFT_NVRTC_FUNCTIONS(WEFT_NVRTC_FIND) true;
+#undef WEFT_NVRTC_FIND
+  int major = 0, minor = 0, count = 0;
+  if (!whole || table->nvrtcVersion(&major, &minor) != NVRTC_SUCCESS || table->nvrtcGetNumSupportedArchs(&count) != NVRTC_SUCCESS) return nullptr;
+  facts = {library.path(), std::to_string(major) + "." + std::to_string(minor), stamp_of(library.path()),
+           std::vector<int>(static_cast<std::size_t>(count))};
+  table->nvrtcGetSupportedArchs(facts.architectures.data());
+  return table;
+}
+
+Compiler::~Compiler() = default;
+
+Compiler::Compiler(const std::optional<DiskCache>& cache) {
   // Machine code runs on drivers of its own CUDA's major version and later.
   const int driver_version = driver_probe().functions.version;
   const std::size_t first = driver_version > 0 && driver_version < 13000 ? 1 : 0;
-  for (const char* name : std::span(names).subspan(first)) {
-    const Library library(std::span(&name, 1), "cuda_nvrtc");
-    if (!library) continue;
-    auto table = std::make_unique<Functions>();
-#define WEFT_NVRTC_FIND(name) ((table->name = reinterpret_cast<decltype(table->name)>(library.find(#name))) != nullptr)&&
-    const bool whole = WEFT_NVRTC_FUNCTIONS(WEFT_NVRTC_FIND) true;
-#undef WEFT_NVRTC_FIND
-    int major = 0, minor = 0;
-    if (!whole || table->nvrtcVersion(&major, &minor) != NVRTC_SUCCESS) continue;
-    version_ = std::to_string(major) + "." + std::to_string(minor);
-    path_ = library.path();
-    functions_ = table.release();  // lives as long as the process
-    return;
-  }
+  const std::string key = std::string("where ") + names[first] + " is\n" + library_search();
+  if (const auto kept = cache ? cache->find(key) : std::nullopt)
+    if (auto facts = Facts::parse({reinterpret_cast<const char*>(kept->data()), kept->size()})) {
+      facts_ = std::move(*facts);
+      return;
+    }
+  for (const char* name : std::span(names).subspan(first))
+    if ((functions_ = load(name, facts_))) {
+      const std::string text = facts_.str();
+      if (cache) cache->keep(key, std::as_bytes(std::span(text)));
+      return;
+    }
   refusal_ = std::string("there is no NVRTC (") + (first == 0 ? "libnvrtc.so.13 or " : "") +
              "libnvrtc.so.12); install the CUDA toolkit or say where it is with WEFT_CUDA_PATH";
 }
@@ -59,11 +100,20 @@ const Compiler& Compiler::instance() {
   return *compiler;
 }
 
+bool Compiler::is_loaded() const {
+  const std::lock_guard lock(mutex_);
+  return functions_ != nullptr;
+}
+
+const Compiler::Functions& Compiler::functions() const {
+  const std::lock_guard lock(mutex_);
+  Facts facts;
+  if (!functions_ && !(functions_ = load(facts_.path, facts))) throw RunError("NVRTC doesn't load any more: " + facts_.path);
+  return *functions_;
+}
+
 std::string Compiler::target(int compute_capability) const {
-  int count = 0;
-  functions_->nvrtcGetNumSupportedArchs(&count);
-  std::vector<int> known(static_cast<std::size_t>(count));
-  functions_->nvrtcGetSupportedArchs(known.data());
+  const auto& known = facts_.architectures;
   if (std::ranges::find(known, compute_capability) == known.end()) {
     int best = 0;
     for (int arch : known)
@@ -75,7 +125,7 @@ std::string Compiler::target(int compute_capability) const {
 }
 
 std::vector<std::byte> Compiler::compile(const std::string& source, const std::string& target) const {
-  const Functions& f = *functions_;
+  const Functions& f = functions();
   auto check = [&](nvrtcResult result, const char* doing) {
     if (result != NVRTC_SUCCESS) throw InternalError(std::string("nvrtc: ") + doing + ": " + f.nvrtcGetErrorString(result));
   };

@@ -7,11 +7,12 @@
 #include <weft/error.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <sstream>
 
 #include <cublasLt.h>
 
@@ -131,7 +132,8 @@ class CublasProduct final : public Product {
     if (has_bias) set_bias(product_.descriptor, reinterpret_cast<const void*>(workspace_alignment));  // aligned as any will be
   }
 
-  /// Kernels that can, the one that the library's heuristics put first first. A name is the library's description of one.
+  /// Kernels that can, the one that the library's heuristics put first first. A name is the library's description of one and the bytes of scratch
+  /// memory that it uses.
   std::vector<std::string> kernels() const {
     constexpr std::size_t most_scratch = std::size_t{32} << 20;
     constexpr std::uint32_t alignment = 16;
@@ -154,13 +156,18 @@ class CublasProduct final : public Product {
     f_.cublasLtMatmulPreferenceDestroy(wishes);
     std::vector<std::string> names;
     for (int i = 0; status == CUBLAS_STATUS_SUCCESS && i < count; ++i)
-      if (found[i].state == CUBLAS_STATUS_SUCCESS) names.push_back(name_of_kernel(found[i].algo));
+      if (found[i].state == CUBLAS_STATUS_SUCCESS) names.push_back(name_of_kernel(found[i]));
     return names;
   }
 
-  /// Takes a kernel of `kernels`, which may be those of another process. False when the library doesn't.
-  bool take(const std::string& name) {
-    for (std::size_t i = 0; i < std::size(algorithm_.data); ++i) algorithm_.data[i] = std::stoull(name.substr(16 * i, 16), nullptr, 16);
+  /// Takes a kernel of `kernels`, which may be those of another process. False when the library doesn't. One that `works` is not shown to the
+  /// library, which in a new process would first find out what its kernels are.
+  bool take(const std::string& name, bool works) {
+    std::istringstream words(name);
+    words >> std::hex;
+    for (auto& word : algorithm_.data) words >> word;
+    words >> scratch_bytes_;
+    if (!words || works) return !words.fail();
     cublasLtMatmulHeuristicResult_t result{};
     const auto status = f_.cublasLtMatmulAlgoCheck(handle_, product_.descriptor, a_.descriptor, b_.descriptor, result_.descriptor, result_.descriptor,
                                                    &algorithm_, &result);
@@ -188,14 +195,12 @@ class CublasProduct final : public Product {
  private:
   static constexpr int most_kernels = 5;  ///< that are tried
 
-  static std::string name_of_kernel(const cublasLtMatmulAlgo_t& algorithm) {
-    std::string name;
-    for (auto word : algorithm.data) {
-      char text[17];
-      std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(word));
-      name += text;
-    }
-    return name;
+  static std::string name_of_kernel(const cublasLtMatmulHeuristicResult_t& kernel) {
+    std::ostringstream words;
+    words << std::hex;
+    for (auto word : kernel.algo.data) words << word << ' ';
+    words << kernel.workspaceSize;
+    return words.str();
   }
 
   /// Of the scratch memory that the library is given.
@@ -272,9 +277,9 @@ ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const Prod
   constexpr std::int64_t largest = 0x7fffffff;
   if (std::max({p.a.rows, p.a.columns, p.b.rows, p.b.columns, p.batch}) > largest) return {nullptr, "a size is past 32 bits"};
   if (!cublas().refusal.empty()) return {nullptr, cublas().refusal};
-  const auto make = [&](const std::string& kernel) {
+  const auto make = [&](const std::string& kernel, bool works = false) {
     auto product = std::make_unique<CublasProduct>(gpu, *types, result_types->data, p, after);
-    if (!product->take(kernel)) product.reset();
+    if (!product->take(kernel, works)) product.reset();
     return product;
   };
   const auto bytes_of = [&](const Matrix& m, DType type) {
@@ -286,31 +291,25 @@ ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const Prod
                               (p.transpose_b ? ", right side transposed" : "") + (p.a.batch_stride == 0 ? ", one left side" : "") +
                               (p.b.batch_stride == 0 ? ", one right side" : "") + ", " +
                               (options.tf32 && dtype == f32 ? "tf32" : std::string(name_of(dtype))) + " to " + std::string(name_of(result_dtype)) +
-                              (after ? after->str() : "") + "\ncublas " + cublas().version;
-  const Alternatives alternatives{problem,
-                                  {p.result.rows, p.result.columns, p.transpose_a ? p.a.rows : p.a.columns, p.batch},
-                                  [&] { return CublasProduct(gpu, *types, result_types->data, p, after).kernels(); },
-                                  [&](const std::string& kernel) -> std::unique_ptr<LibraryCall> {
-                                    auto product = make(kernel);
-                                    return product ? std::make_unique<MatmulCall>(std::move(product), after) : nullptr;
-                                  },
-                                  operand_bytes,
-                                  {bytes_of(p.result, result_dtype)}};
+                              (after ? after->str() : "") + "\ncublaslt " + cublas().version;
+  Alternatives alternatives{problem,
+                            {p.result.rows, p.result.columns, p.transpose_a ? p.a.rows : p.a.columns, p.batch},
+                            [&] { return CublasProduct(gpu, *types, result_types->data, p, after).kernels(); },
+                            [&](const std::string& kernel) -> std::unique_ptr<LibraryCall> {
+                              auto product = make(kernel);
+                              return product ? std::make_unique<MatmulCall>(std::move(product), after) : nullptr;
+                            },
+                            operand_bytes,
+                            {bytes_of(p.result, result_dtype)}};
+  alternatives.believes_tried = true;
   const Choice choice = fastest(gpu, alternatives, options.measures);
   if (choice.name.empty()) return {nullptr, "cuBLASLt has no kernel for it"};
-  return {make(choice.name), {}, choice.seconds};
+  return {make(choice.name, choice.was_tried), {}, choice.seconds};
 }
 
-void load_cublas() { cublas(); }
-
-void start_cublas(Gpu& gpu) {
-  try {
-    // Most of it is done when the library is first asked for a kernel.
-    constexpr Matrix any{64, 64};
-    make_product(gpu, f32, f32, {any, any, any}, {.measures = false});
-  } catch (const RunError&) {
-    // The first product says so.
-  }
+void load_cublas_ahead() {
+  // The process doesn't end before it is loaded.
+  static const auto loading = std::async(std::launch::async, [] { cublas(); });
 }
 
 LibraryChoice make_matmul_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node, const LibraryOptions& options, const BiasRelu* after) {

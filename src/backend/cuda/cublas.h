@@ -8,9 +8,8 @@
 
 namespace weft::cuda {
 
-/// Loads the library, and starts it on a GPU, ahead of the first use, where that is possible.
-void load_cublas();
-void start_cublas(Gpu& gpu);
+/// Has the library loaded in another thread, ahead of the first use.
+void load_cublas_ahead();
 
 /// A matrix as it lies, row-major, or a batch of them.
 struct Matrix {

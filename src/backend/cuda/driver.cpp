@@ -12,11 +12,9 @@ constexpr int oldest_version = 12000;
 
 std::string version_text(int version) { return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }
 
-void* open_driver() { return ::dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL); }
-
 /// Fills the table; gives why it can't be.
 std::string load(Driver& table) {
-  void* library = open_driver();
+  void* library = ::dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (!library) return "there is no NVIDIA driver (libcuda.so.1)";
   const auto version_of = reinterpret_cast<decltype(&::cuDriverGetVersion)>(::dlsym(library, "cuDriverGetVersion"));
   if (!version_of || version_of(&table.version) != CUDA_SUCCESS) return "the NVIDIA driver doesn't tell its version";
@@ -40,8 +38,6 @@ std::string load(Driver& table) {
 }
 
 }  // namespace
-
-bool has_driver() { return open_driver() != nullptr; }
 
 const DriverProbe& driver_probe() {
   static const DriverProbe probe = [] {

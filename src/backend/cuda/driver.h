@@ -32,8 +32,6 @@ struct DriverProbe {
   std::string refusal;
 };
 const DriverProbe& driver_probe();
-/// Whether there is one at all; takes no time.
-bool has_driver();
 
 /// Of a machine that has one.
 inline const Driver& driver() { return driver_probe().functions; }

@@ -1,7 +1,6 @@
 #include "backend/cuda/gpu.h"
 
 #include "backend/cuda/compiler.h"
-#include "backend/cuda/cublas.h"
 #include "compile/disk_cache.h"
 
 #include <weft/error.h>
@@ -9,7 +8,6 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <future>
 #include <set>
 #include <thread>
 
@@ -54,9 +52,6 @@ struct Probe {
 
 const Probe& probe() {
   static const Probe found = [] {
-    // What the first products need takes as long as the driver's start, and so is made ready beside it.
-    static std::future<void> loading;
-    if (has_driver()) loading = std::async(std::launch::async, load_cublas);
     Probe p{driver_probe().refusal};
     if (!p.refusal.empty()) return p;
     if (p.refusal = Compiler::instance().refusal(); !p.refusal.empty()) return p;
@@ -106,9 +101,6 @@ Gpu::Gpu(int index) : index_(index), properties_(properties_of(index)), target_(
   // What was freed stays for what comes next instead of going back to the system at each wait.
   cuuint64_t all = ~cuuint64_t{0};
   check(driver().cuMemPoolSetAttribute(pool_, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &all), "finding a device's memory");
-  // The process doesn't end, and the driver with it, before that has. Callers of the constructor take turns.
-  static std::vector<std::future<void>> starting;
-  starting.push_back(std::async(std::launch::async, [this] { start_cublas(*this); }));
 }
 
 void Gpu::make_current() const {

@@ -15,6 +15,7 @@ class Library {
   Library(std::span<const char* const> names, const char* wheel);
 
   explicit operator bool() const { return handle_ != nullptr; }
+  /// The file.
   const std::string& path() const { return path_; }
   /// The address of a function; null where there is none.
   void* find(const char* symbol) const;
@@ -23,6 +24,9 @@ class Library {
   void* handle_ = nullptr;
   std::string path_;
 };
+
+/// Everything that decides which file is found, as text.
+std::string library_search();
 
 /// Where a CUDA toolkit's libraries may be: $WEFT_CUDA_PATH, $CUDA_PATH, $CUDA_HOME, /usr/local/cuda*, then packages of the Python
 /// environments that $VIRTUAL_ENV, $CONDA_PREFIX and the usual places name.

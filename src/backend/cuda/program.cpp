@@ -122,6 +122,8 @@ constexpr double launch_seconds = 1.5e-6;
 /// A graph of less is no faster than the launch itself.
 constexpr std::size_t least_captured = 2;
 
+bool is_contraction(const ir::Node& node) { return node.op->name == "matmul" || node.op->name.starts_with("conv"); }
+
 class CudaProgram : public CompiledProgram {
  public:
   CudaProgram(const Program& program, const RunOptions& options) : program_(program), gpu_(Gpu::at(options.device)) {
@@ -133,7 +135,7 @@ class CudaProgram : public CompiledProgram {
         library[id].call = make_sort_call(gpu_, program_.graph, program_.graph[id]);
         return true;
       }
-      if (name != "matmul" && !name.starts_with("conv")) return false;
+      if (!is_contraction(program_.graph[id])) return false;
       auto& choice = library[id];
       choice = make_contraction_call(program_.graph[id], library_options, nullptr);
       if (!choice.call) refusals_.push_back({id, -1, "is not left to a library: " + choice.refusal});
@@ -537,6 +539,8 @@ class CudaProgram : public CompiledProgram {
 }  // namespace
 
 std::unique_ptr<CompiledProgram> make_code(const Program& program, const RunOptions& options) {
+  // Takes as long as the start of a device, and so is done beside it.
+  if (std::ranges::any_of(program.graph.nodes, is_contraction)) load_cublas_ahead();
   return std::make_unique<CudaProgram>(program, options);
 }
 

@@ -566,6 +566,14 @@ TEST(Switches, AreReadFromTheEnvironmentToo) {
   EXPECT_TRUE(is_on(options, "times zero"));
 }
 
+TEST(Switches, HaveNothingTriedWhereTheEnvironmentSaysSo) {
+  EXPECT_TRUE(settled({}).measure);
+  ::setenv("WEFT_CUDA_MEASURE", "0", 1);
+  const RunOptions options = settled({});
+  ::unsetenv("WEFT_CUDA_MEASURE");
+  EXPECT_FALSE(options.measure);
+}
+
 TEST(Switches, OfUnknownNamesAreRefused) {
   Graph g;
   const Tensor x = g.placeholder({3});

@@ -56,7 +56,8 @@ struct RunOptions {
   /// products and convolutions are then several times as fast. Other backends take no notice.
   bool tf32 = false;
   /// Have GPUs try several library kernels for a matrix product or convolution that is new to them, to take the fastest; what was found is kept on
-  /// disk (see WEFT_CACHE_DIR). Off, products take the library's first guess, convolutions are products of windows.
+  /// disk (see WEFT_CACHE_DIR). Off, products take the library's first guess, convolutions are products of windows;
+  /// the environment variable WEFT_CUDA_MEASURE=0 turns it off for all runs.
   bool measure = true;
   friend bool operator==(const RunOptions&, const RunOptions&) = default;
 };

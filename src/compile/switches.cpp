@@ -40,6 +40,7 @@ RunOptions settled(RunOptions options) {
     const char* wish = std::getenv("WEFT_DEVICE");
     options.device = wish && *wish ? Device::parse(wish).index() : 0;
   }
+  if (const char* measures = std::getenv("WEFT_CUDA_MEASURE"); measures && measures == std::string_view("0")) options.measure = false;
   if (const char* listed = std::getenv("WEFT_WITHOUT"))
     for (std::string_view rest = listed; !rest.empty();) {
       const auto comma = std::min(rest.find(','), rest.size());

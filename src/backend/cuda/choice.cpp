@@ -234,7 +234,7 @@ Choice fastest(Gpu& gpu, const Alternatives& a, bool measures) {
   if (!measures) return first_that_works(a);
   const GpuProperties& p = gpu.properties();
   const std::string key = a.problem + "\n" + p.name + " " + std::to_string(p.compute_capability) + " " + std::to_string(p.multiprocessors) +
-                          " driver " + std::to_string(driver().version);
+                          " driver " + std::to_string(driver().version) + " workspace " + std::to_string(most_workspace());
   Family& family = (*families)[key];
   if (const auto found = nearest(family, a)) return *found;
   if (const auto bytes = cache ? cache->find(key) : std::nullopt)

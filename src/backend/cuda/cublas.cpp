@@ -135,7 +135,7 @@ class CublasProduct final : public Product {
   /// Kernels that can, the one that the library's heuristics put first first. A name is the library's description of one and the bytes of scratch
   /// memory that it uses.
   std::vector<std::string> kernels() const {
-    constexpr std::size_t most_scratch = std::size_t{32} << 20;
+    const std::size_t most_scratch = std::min(std::size_t{32} << 20, most_workspace());
     constexpr std::uint32_t alignment = 16;
     // Parts of a sum are added up in the type that it is computed in, in a fixed order.
     constexpr std::uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;

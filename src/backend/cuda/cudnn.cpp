@@ -149,6 +149,8 @@ CudnnPlan::CudnnPlan(Gpu& gpu, CudnnDescriptor plan, std::vector<std::int64_t> i
   std::int64_t bytes = 0;
   plan_.get(plan_workspace, type_int64, 1, &bytes);
   scratch_bytes_ = static_cast<std::size_t>(bytes);
+  if (scratch_bytes_ > most_workspace())
+    throw RunError("cudnn: an engine wants " + std::to_string(bytes) + " bytes of scratch memory, more than WEFT_CUDA_WORKSPACE allows");
 }
 
 void CudnnPlan::enqueue(CUstream stream, std::span<void* const> tensors, void* scratch) const {

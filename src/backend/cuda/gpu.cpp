@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <exception>
 #include <set>
 #include <thread>
@@ -296,6 +297,16 @@ std::vector<Gpu::Function> Gpu::load(std::span<const Source> sources) {
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < sources.size(); ++i) result[i].handle = functions_.find(sources[i].text)->second;
   return result;
+}
+
+std::size_t most_workspace() {
+  static const std::size_t bytes = [] {
+    const char* text = std::getenv("WEFT_CUDA_WORKSPACE");
+    char* end = nullptr;
+    const auto mebibytes = text ? std::strtoull(text, &end, 10) : 0;
+    return (text && end != text ? static_cast<std::size_t>(mebibytes) : 256) << 20;
+  }();
+  return bytes;
 }
 
 std::shared_ptr<std::byte> allocate_pinned(std::size_t bytes) {

@@ -94,6 +94,9 @@ void copy(Device to_device, std::byte* to, Device from_device, const std::byte* 
 /// Memory of the host that the GPU copies from and to by itself. Null when there is none.
 std::shared_ptr<std::byte> allocate_pinned(std::size_t bytes);
 
+/// The most scratch memory that a kernel of a library may have, in bytes: as many MiB as $WEFT_CUDA_WORKSPACE says, otherwise 256.
+std::size_t most_workspace();
+
 /// Kernels compiled so far in this process.
 std::size_t kernels_compiled();
 

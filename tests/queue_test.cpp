@@ -252,6 +252,30 @@ TEST(Queues, ReadWhatRunsBeforeWriteWhereverItLies) {
   }
 }
 
+TEST(Queues, TakeAndGiveLargeArraysWithSeveralRunsInFlight) {
+  constexpr std::int64_t n = 3'000'001;  // pieces of a copy, and a part of one
+  Graph g;
+  const Tensor x = g.placeholder({n}, f32), y = x * 2.0f + 1.0f;
+  const Executable e = g.compile({{x, x.type()}}, {y});
+  Queue queue;
+  NDArray feed(f32, {n});
+  std::vector<NDArray> results;
+  for (int i = 0; i < 7; ++i) {
+    auto elements = feed.elements<float>();
+    for (std::size_t k = 0; k < elements.size(); ++k) elements[k] = static_cast<float>((k + static_cast<std::size_t>(i)) % 1000);
+    CommandBuffer buffer(queue);
+    results.push_back(buffer.encode(e, std::vector<TensorData>{feed.copy()})[0]);
+    buffer.commit();
+  }
+  queue.wait();
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const auto elements = results[i].elements<float>();
+    std::size_t wrong = 0;
+    for (std::size_t k = 0; k < elements.size(); ++k) wrong += elements[k] != static_cast<float>((k + i) % 1000) * 2 + 1;
+    EXPECT_EQ(wrong, 0u) << i;
+  }
+}
+
 TEST(Queues, SignalWhenWhatCameBeforeIsDone) {
   Fit fit;
   Queue queue;

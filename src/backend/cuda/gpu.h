@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backend/cuda/driver.h"
+#include "backend/cuda/pieces.h"
 #include "compile/backend.h"
 
 #include <weft/device.h>
@@ -57,6 +58,9 @@ class Gpu {
   std::shared_ptr<std::byte> allocate(std::size_t bytes, const std::string& for_what);
 
   void clear(std::byte* memory, std::size_t bytes);
+  /// For large copies from and to the host.
+  Pieces& uploads() { return uploads_; }
+  Pieces& downloads() { return downloads_; }
   /// Copies from another GPU, whose work so far is waited for; returns when the bytes are there.
   void copy_from(Gpu& other, std::byte* to, const std::byte* from, std::size_t bytes);
 
@@ -81,6 +85,7 @@ class Gpu {
   CUcontext context_ = nullptr;
   CUstream stream_ = nullptr;
   CUmemoryPool pool_ = nullptr;
+  Pieces uploads_{*this}, downloads_{*this};
   std::mutex joint_mutex_;
   CUevent joint_ = nullptr;  ///< between this and other streams
 

@@ -184,7 +184,7 @@ class CudaProgram : public CompiledProgram {
     take_addresses(context, arrays, 0);
     context.staging.take_feeds(arrays);
     begin(context, arrays);
-    if (!context.staging.waits() || (arrays.defers && context.staging.can_defer())) return context.staging.leave(arrays.defers);
+    if (!context.staging.waits() || arrays.defers) return context.staging.leave(arrays.defers);
     const auto faults = context.staging.wait(arrays);
     for (const auto& call : kernel_calls_)
       if (!call.checks.empty() && faults[call.fault].term >= 0) {

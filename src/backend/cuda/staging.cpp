@@ -9,7 +9,7 @@ namespace weft::cuda {
 namespace {
 
 constexpr std::size_t alignment = 256;
-/// Bytes from which an array is copied by itself: the time that a copy on the host takes would show.
+/// Bytes from which an array is copied by itself: the host need not have copied all of it before the first of it moves.
 constexpr std::int64_t large_from = std::int64_t{1} << 20;
 
 std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
@@ -27,12 +27,12 @@ Staging::Staging(Gpu& gpu, const Program& program, bool takes_run_index, std::si
   for (const auto& f : program.feeds) feeds_.push_back({program.graph[f.node].types[0].byte_count()});
   for (auto t : program.targets) targets_.push_back({program.graph.type(t).byte_count()});
   gpu_.make_current();
-  check(driver().cuEventCreate(&taken_, CU_EVENT_DISABLE_TIMING), "making an event");
+  for (auto* event : {&taken_, &moved_}) check(driver().cuEventCreate(event, CU_EVENT_DISABLE_TIMING), "making an event");
 }
 
 Staging::~Staging() {
   if (is_busy_) driver().cuEventSynchronize(taken_);
-  driver().cuEventDestroy(taken_);
+  for (auto event : {taken_, moved_}) driver().cuEventDestroy(event);
 }
 
 bool Staging::take_devices(std::vector<Staged>& list, std::span<const Device> devices) {
@@ -71,7 +71,10 @@ bool Staging::prepare(const RunArrays& arrays) {
   out_ = gpu_.allocate(out_all, "results");
   host_in_ = pinned(in_bytes_ = in_small);
   host_out_ = pinned(out_bytes_ = out_small);
+  has_large_feeds_ = in_all > in_small;
   has_large_targets_ = out_all > out_small;
+  // The memory may still be another's in the GPU's queue.
+  if (has_large_feeds_) let_wait(gpu_.uploads().stream(), gpu_.stream());
   is_prepared_ = true;
   gpu_.clear(out_.get(), out_small);  // the gaps between results are copied too
   clear_faults();
@@ -97,8 +100,14 @@ void Staging::take_feeds(const RunArrays& arrays) {
     if (!s.is_on_host || s.bytes == 0) continue;
     const auto bytes = static_cast<std::size_t>(s.bytes);
     if (!s.is_large) std::memcpy(host_in_.get() + s.offset, arrays.feeds[i], bytes);
-    else copy(Device::cuda(gpu_.index()), feed(i), Device::cpu(), arrays.feeds[i], bytes);
+    else gpu_.uploads().up(feed(i), arrays.feeds[i], bytes);
   }
+  if (has_large_feeds_) let_wait(gpu_.stream(), gpu_.uploads().stream());
+}
+
+void Staging::let_wait(CUstream stream, CUstream for_other) const {
+  check(driver().cuEventRecord(moved_, for_other), "copying feeds");
+  check(driver().cuStreamWaitEvent(stream, moved_, 0), "copying feeds");
 }
 
 void Staging::enqueue_in(CUstream stream) const {
@@ -111,13 +120,8 @@ void Staging::enqueue_out(CUstream stream) const {
 }
 
 std::span<const kernel::IndexFault> Staging::wait(const RunArrays& arrays) {
-  for (std::size_t i = 0; i < targets_.size(); ++i)
-    if (targets_[i].is_on_host && targets_[i].is_large)
-      check(driver().cuMemcpyDtoHAsync(arrays.targets[i], reinterpret_cast<CUdeviceptr>(target(i)), static_cast<std::size_t>(targets_[i].bytes),
-                                       gpu_.stream()),
-            "copying results");
-  gpu_.wait();
-  give_results(arrays.targets);
+  leave(true);
+  finish(arrays.targets);
   return {reinterpret_cast<const kernel::IndexFault*>(host_out_.get()), faults_};
 }
 
@@ -128,7 +132,7 @@ void Staging::give_results(std::span<std::byte* const> targets) const {
 }
 
 void Staging::leave(bool is_finished_later) {
-  if (in_bytes_ == 0 && !is_finished_later) return;
+  if (in_bytes_ == 0 && !has_large_feeds_ && !is_finished_later) return;
   check(driver().cuEventRecord(taken_, gpu_.stream()), "marking the end of a run");
   is_busy_ = true;
 }
@@ -136,6 +140,11 @@ void Staging::leave(bool is_finished_later) {
 void Staging::finish(std::span<std::byte* const> targets) {
   if (!is_busy_) return;
   gpu_.make_current();
+  if (has_large_targets_) {
+    check(driver().cuStreamWaitEvent(gpu_.downloads().stream(), taken_, 0), "copying results");
+    for (std::size_t i = 0; i < targets_.size(); ++i)
+      if (const Staged& s = targets_[i]; s.is_on_host && s.is_large) gpu_.downloads().down(targets[i], target(i), static_cast<std::size_t>(s.bytes));
+  }
   check(driver().cuEventSynchronize(taken_), "waiting for a run");
   is_busy_ = false;
   give_results(targets);

@@ -14,7 +14,8 @@
 namespace weft::cuda {
 
 /// Arrays on the host go through blocks: one copy by the GPU brings all feeds and the number of the run, and one takes all results and the
-/// reports of kernels that check indices. Large arrays are copied by themselves, from where they are.
+/// reports of kernels that check indices. Large arrays are copied by themselves, beside the queue: feeds before the run and results after it, while
+/// other runs go on.
 class Staging {
  public:
   /// `faults`: of how many kernels reports are kept.
@@ -44,8 +45,7 @@ class Staging {
   void clear_faults();
   /// After the steps of a run that doesn't wait.
   void leave(bool is_finished_later);
-  /// Whether results can be waited for when other runs have been begun; then `finish` does, after `leave`.
-  bool can_defer() const { return !has_large_targets_; }
+  /// Waits for results, after `leave`, when other runs may have been begun.
   void finish(std::span<std::byte* const> targets);
 
  private:
@@ -56,17 +56,19 @@ class Staging {
   };
   /// Gives each that is on the host a place from `first` on, large ones last; gives the end of the small ones and of all.
   static std::pair<std::size_t, std::size_t> arrange(std::vector<Staged>& list, std::size_t first);
+  void let_wait(CUstream stream, CUstream for_other) const;
   void give_results(std::span<std::byte* const> targets) const;
   static bool take_devices(std::vector<Staged>& list, std::span<const Device> devices);
 
   Gpu& gpu_;
   std::vector<Staged> feeds_, targets_;
-  bool takes_run_index_, is_prepared_ = false, has_large_targets_ = false, is_busy_ = false;
+  bool takes_run_index_, is_prepared_ = false, has_large_feeds_ = false, has_large_targets_ = false, is_busy_ = false;
   int steps_ = 1;
   std::size_t faults_;
   std::size_t in_bytes_ = 0, out_bytes_ = 0;  ///< that go through the blocks
   std::shared_ptr<std::byte> in_, out_, host_in_, host_out_;
-  CUevent taken_ = nullptr;  ///< the GPU has read host_in_ and, in a run that doesn't wait, written host_out_
+  CUevent taken_ = nullptr;  ///< the GPU has read the feeds and, in a run that doesn't wait, written the results
+  CUevent moved_ = nullptr;  ///< what a stream was given so far, for another to wait for
 };
 
 }  // namespace weft::cuda

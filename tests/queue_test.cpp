@@ -276,6 +276,137 @@ TEST(Queues, TakeAndGiveLargeArraysWithSeveralRunsInFlight) {
   }
 }
 
+TEST(Queues, TakeSeveralStepsOfARunAtOnce) {
+  Graph g, one_by_one;
+  const auto count = [](Graph& g) {
+    const Tensor n = g.variable(init::zeros({}), "n"), noise = random_uniform(g, {3});
+    return std::pair{n, g.assign(n, n + sum(noise))};
+  };
+  const auto [n, update] = count(g);
+  const auto [m, update_m] = count(one_by_one);
+  Queue queue;
+  run_async(queue, g, {}, {n}, std::vector{update}, {.steps_per_launch = 5});
+  CommandBuffer buffer(queue);
+  const Executable e = g.compile(std::vector<FeedType>{}, std::vector{n}, std::vector{update});
+  const RunResult last = buffer.encode(e, {}, 3);
+  expect_error<RunError>([&] { buffer.encode(e, {}, 0); }, "steps_per_launch is 0, expects 1 or more");
+  buffer.commit();
+  queue.wait();
+  RunResult expected;
+  for (int i = 0; i < 8; ++i) expected = one_by_one.run({}, {m}, std::vector{update_m});
+  EXPECT_EQ(last[0].item(), expected[0].item());
+  EXPECT_EQ(g.value(n).item(), one_by_one.value(m).item());
+}
+
+TEST(Queues, SayWhyRunsAreBegunOneByOne) {
+  Graph g;
+  const Tensor x = g.placeholder({4}, f32), y = x * 2.0f;
+  const Executable e = g.compile({{x, x.type()}}, {y}, {}, {.backend = Backend::reference});
+  Queue queue;
+  Event ready;
+  CommandBuffer buffer(queue);
+  const RunResult first = buffer.encode(e, std::vector<TensorData>{NDArray(f32, {4})});
+  buffer.encode(e, std::vector<TensorData>{first[0]});
+  buffer.wait_for({ready});
+  buffer.encode(e, std::vector<TensorData>{first[0]});
+  buffer.signal({Event()});
+  buffer.encode(e, std::vector<TensorData>{first[0]});
+  buffer.commit();
+  ready.signal();
+  buffer.wait();
+  const auto launches = buffer.launches();
+  EXPECT_EQ(launches.runs, 4);
+  EXPECT_EQ(launches.launches, 4);
+  EXPECT_EQ(launches.graphs, 0);
+  EXPECT_EQ(launches.apart,
+            (std::vector<std::string>{"run 1: it runs on the host", "run 2: it waits for an event", "run 3: an event is signalled before it"}));
+}
+
+/// Two networks' steps, of which the second is fed with what the first gives, and a third graph that both feed.
+struct Chain {
+  Fit fit;
+  Graph second, third;
+  Tensor u = second.placeholder({}, f32, "u"), v = second.variable(init::zeros({64}), "v"), moved = v + u;
+  Operation move = second.assign(v, moved);
+  Tensor a = third.placeholder({64}, f32, "a"), b = third.placeholder({}, f32, "b"), result = sum(a * b);
+  Executable first = compile_step(fit), next = second.compile(std::vector<FeedType>{{u, u.type()}}, std::vector{moved}, std::vector{move}),
+             last = third.compile({{a, a.type()}, {b, b.type()}}, {result});
+
+  /// Runs of all three, the arrays between them on `device`.
+  std::vector<RunResult> encode(CommandBuffer& buffer, int step, Device device) const {
+    const Feeds feeds = fit.feeds(step);
+    std::vector<RunResult> results;
+    const auto run = [&](const Executable& e, const std::vector<TensorData>& fed, int steps = 1) {
+      std::vector<NDArray> arrays;
+      std::vector<TensorData> storage;
+      for (const auto& type : e.output_types()) storage.emplace_back(arrays.emplace_back(type, device));
+      buffer.encode(e, fed, storage, steps);
+      return results.emplace_back(std::vector(e.targets().begin(), e.targets().end()), arrays)[0];
+    };
+    const NDArray loss = run(first, {feeds.at(fit.x), feeds.at(fit.y)});
+    const NDArray sum = run(next, {loss}, 2);
+    run(last, {sum, loss});
+    run(first, {feeds.at(fit.x), feeds.at(fit.y)});
+    return results;
+  }
+};
+
+TEST(Queues, BeginRunsOfOneBufferTogether) {
+  for (const Device device : {Device::cpu(), Device::all().back()}) {
+    Chain together, apart;
+    Queue queue, slow;
+    std::vector<std::vector<RunResult>> got, expected;
+    std::vector<CommandBuffer> buffers;
+    for (int i = 0; i < 12; ++i) {
+      got.push_back(together.encode(buffers.emplace_back(queue), i, device));
+      buffers.back().commit();
+      if (i < 6) queue.wait();  // then several at a time
+    }
+    queue.wait();
+    for (auto& b : buffers) b.rethrow();
+    for (int i = 0; i < 12; ++i) {
+      CommandBuffer buffer(slow);
+      expected.push_back(apart.encode(buffer, i, Device::cpu()));
+      buffer.commit();
+      buffer.wait();
+    }
+    for (std::size_t i = 0; i < got.size(); ++i)
+      for (std::size_t k = 0; k < got[i].size(); ++k)
+        EXPECT_EQ(got[i][k][0].to(Device::cpu()).str(), expected[i][k][0].str()) << device.str() << " buffer " << i << " run " << k;
+    EXPECT_EQ(together.second.value(together.v).str(), apart.second.value(apart.v).str());
+    EXPECT_EQ(together.fit.g.value(together.fit.w).item(), apart.fit.g.value(apart.fit.w).item());
+    const auto launches = buffers[5].launches();
+    EXPECT_EQ(launches.runs, 4);
+    if (Device::all().size() > 1) {
+      EXPECT_EQ(launches.launches, 1);
+      EXPECT_TRUE(launches.apart.empty());
+      EXPECT_EQ(buffers[0].launches().graphs, 0) << "the first time";
+      if (device.is_cpu()) { EXPECT_EQ(launches.graphs, 1); }
+    }
+  }
+}
+
+TEST(Queues, BeginRunsThatMayFailByThemselves) {
+  if (Device::all().size() == 1) GTEST_SKIP() << Device::why_no_gpu();
+  Graph g;
+  const Tensor index = g.placeholder({1}, i32), table = g.placeholder({4}, f32), row = gather(table, index), twice = table * 2.0f;
+  const Executable picks = g.compile({{index, index.type()}, {table, table.type()}}, {row}), doubles = g.compile({{table, table.type()}}, {twice});
+  Queue queue;
+  CommandBuffer buffer(queue);
+  const NDArray values = NDArray::of<float>({4}, {1, 2, 3, 4});
+  const RunResult doubled = buffer.encode(doubles, std::vector<TensorData>{values});
+  const RunResult picked = buffer.encode(picks, std::vector<TensorData>{NDArray::of<std::int32_t>({1}, {2}), doubled[0]});
+  const RunResult again = buffer.encode(doubles, std::vector<TensorData>{doubled[0]});
+  const RunResult part = buffer.encode(doubles, std::vector<TensorData>{again[0]});
+  buffer.commit();
+  buffer.wait();
+  EXPECT_EQ(picked[0].item(), 6);
+  EXPECT_EQ(part[0].str(), "f32[4] [8, 16, 24, 32]");
+  const std::string why = "it checks indices, and may fail on the way";
+  EXPECT_EQ(buffer.launches().apart, (std::vector{"run 1: " + why, "run 2: the run before is begun by itself: " + why}));
+  EXPECT_EQ(buffer.launches().launches, 3);
+}
+
 TEST(Queues, SignalWhenWhatCameBeforeIsDone) {
   Fit fit;
   Queue queue;

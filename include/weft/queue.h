@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -72,14 +73,15 @@ class CommandBuffer {
   explicit CommandBuffer(Queue& queue);
 
   // What follows throws RunError once the buffer is committed.
-  /// Adds a run. The result's arrays hold the targets when the run is done; runs later in the buffer may be fed with them. Feeds are read
-  /// when the run comes: memory of the caller's must stay as it is until then. Throws RunError for feeds that don't fit.
-  RunResult encode(const Executable& executable, std::span<const TensorData> feeds);
+  /// Adds a run, or, as ExecutionOptions has it, several steps. The result's arrays hold the targets when the run is done; runs later in the buffer
+  /// may be fed with them. Feeds are read when the run comes: memory of the caller's must stay as it is until then. Throws RunError for feeds that
+  /// don't fit.
+  RunResult encode(const Executable& executable, std::span<const TensorData> feeds, int steps_per_launch = 1);
   /// With storage of the caller's for the targets.
-  void encode(const Executable& executable, std::span<const TensorData> feeds, std::span<const TensorData> results);
+  void encode(const Executable& executable, std::span<const TensorData> feeds, std::span<const TensorData> results, int steps_per_launch = 1);
   /// Compiled now, unless found in the graph's cache. The graph must outlive the run.
   RunResult encode(Graph& graph, const Feeds& feeds, std::span<const Tensor> targets, std::span<const Operation> operations = {},
-                   const RunOptions& options = {});
+                   const RunOptions& options = {}, int steps_per_launch = 1);
   /// What is encoded after this begins when the event has got there. One that never does holds up the queue for good.
   void wait_for(EventValue event);
   /// When what was encoded before this is done, or has failed.
@@ -96,6 +98,16 @@ class CommandBuffer {
   /// Throws the error of the run that failed, if one has.
   void rethrow() const;
 
+  /// How runs were begun so far. On a GPU those that follow each other in the buffer are begun together; from the second time on that such runs come
+  /// with the same arrays on the GPU they are one CUDA graph, whatever arrays on the host they have.
+  struct Launches {
+    int runs = 0;
+    int launches = 0;                ///< runs that were begun together count once
+    int graphs = 0;                  ///< of the launches of several runs, those that were one CUDA graph
+    std::vector<std::string> apart;  ///< why a run was not begun together with the one before: "run 2: it waits for an event"
+  };
+  Launches launches() const;
+
  private:
   friend class Queue;
   explicit CommandBuffer(std::shared_ptr<CommandState> state) : state_(std::move(state)) {}
@@ -111,6 +123,7 @@ struct AsyncOptions {
   std::function<void(const RunResult&, std::exception_ptr)> completed = {};
   std::vector<EventValue> wait_for = {}, signal = {};
   RunOptions run = {};
+  int steps_per_launch = 1;  ///< as ExecutionOptions has it
 };
 
 /// Commits one run to the queue. Compiles now, if need be; throws RunError for feeds that don't fit. Other errors go to the handler, and,

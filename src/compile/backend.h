@@ -59,6 +59,8 @@ struct Listing {
   std::string name, text;
 };
 
+class RunGroup;
+
 /// A program that a backend has made ready.
 class CompiledProgram {
  public:
@@ -83,6 +85,8 @@ class CompiledProgram {
   virtual bool can_defer() const { return false; }
   /// Returns when the context's last run, which was one with `defers`, is done.
   virtual void finish(Context&, [[maybe_unused]] std::span<std::byte* const> targets) const {}
+  /// For runs of programs of the same device that are begun as one; null where there is no gain in that. They can all defer.
+  virtual std::unique_ptr<RunGroup> make_group() const { return nullptr; }
 
   /// May be called from several threads at once, with a context each. On a GPU what is left to do goes on after it returns, in order with
   /// what is begun later, unless something of it concerns the host. Throws RunError; targets and updates that are not in
@@ -94,6 +98,20 @@ class CompiledProgram {
   virtual Explanation explain() const { return {}; }
   /// The code of each generated kernel, before and after it became machine code.
   virtual std::vector<Listing> listings() const { return {}; }
+};
+
+/// Begins several runs as one: on a GPU as one graph, once the same have come before.
+class RunGroup {
+ public:
+  virtual ~RunGroup() = default;
+  /// Before the first run.
+  virtual void clear() = 0;
+  /// The next run. Its feeds on the host have been read when this returns; its arrays and context are used until `begin` is over.
+  virtual void add(const CompiledProgram& program, CompiledProgram::Context& context, const RunArrays& arrays) = 0;
+  /// Where on the device a run that was added leaves what goes to the host, at `on_host`: feeds of later ones. Null for other memory.
+  virtual const std::byte* staged(const std::byte* on_host) const = 0;
+  /// Begins all; each is then to be finished. Whether they were one graph.
+  virtual bool begin() = 0;
 };
 
 /// Why the backend can't run anything here; empty when it can.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <mutex>
 #include <shared_mutex>
 
@@ -53,6 +54,10 @@ void check_run(const Executable& executable, std::span<const TensorData> feeds, 
   check_results(*executable.state(), results);
 }
 
+void check_steps(int steps_per_launch) {
+  if (steps_per_launch < 1) throw RunError("run: steps_per_launch is " + std::to_string(steps_per_launch) + ", expects 1 or more");
+}
+
 std::vector<NDArray> Executable::run(std::span<const TensorData> feeds) const {
   std::vector<TensorData> storage;
   std::vector<NDArray> results;
@@ -63,7 +68,7 @@ std::vector<NDArray> Executable::run(std::span<const TensorData> feeds) const {
 
 void Executable::run(std::span<const TensorData> feeds, std::span<TensorData> results, const ExecutionOptions& options) const {
   check_results(*state_, results);
-  if (options.steps_per_launch < 1) throw RunError("run: steps_per_launch is " + std::to_string(options.steps_per_launch) + ", expects 1 or more");
+  check_steps(options.steps_per_launch);
   if (!options.stream) return run_executable(*state_, feeds, results, options.steps_per_launch);
   const Device device = state_->compiled.code->device();
   if (device.is_cpu()) throw RunError("run: a stream is for executables that run on a GPU, this one runs on the host");
@@ -88,12 +93,14 @@ class Lease {
   explicit Lease(ExecutableState& state) : state_(state) {
     {
       const std::lock_guard lock(state.contexts_mutex);
-      if (!state.contexts.empty()) {
-        context_ = std::move(state.contexts.back());
-        state.contexts.pop_back();
+      // The first that is free: runs that follow each other in the same way get the same ones.
+      const auto free = std::ranges::find_if(state.contexts, [](const auto& c) { return c != nullptr; });
+      slot_ = static_cast<std::size_t>(free - state.contexts.begin());
+      if (free != state.contexts.end()) {
+        context_ = std::move(*free);
         return;
       }
-      state.contexts.reserve(++state.contexts_made);  // so that giving one back can't fail
+      state.contexts.emplace_back();
     }
     const Program& program = state.compiled.program;
     context_ = std::make_unique<RunContext>();
@@ -110,7 +117,7 @@ class Lease {
   }
   ~Lease() {
     const std::lock_guard lock(state_.contexts_mutex);
-    if (context_) state_.contexts.push_back(std::move(context_));
+    state_.contexts[slot_] = std::move(context_);
   }
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
@@ -118,6 +125,7 @@ class Lease {
 
  private:
   ExecutableState& state_;
+  std::size_t slot_ = 0;
   std::unique_ptr<RunContext> context_;
 };
 
@@ -187,9 +195,14 @@ Device device_of_stand_in(const ExecutableState& state, const NDArray& array) {
   return array.device().is_cpu() ? Device::cpu() : state.compiled.code->device();
 }
 
-void place_feeds(const ExecutableState& state, RunContext& context, std::span<const TensorData> feeds) {
+void place_feeds(const ExecutableState& state, RunContext& context, std::span<const TensorData> feeds, const RunGroup* group) {
   for (std::size_t i = 0; i < feeds.size(); ++i) {
     const NDArray& feed = feeds[i].array();
+    if (const std::byte* staged = group && feed.device().is_cpu() ? group->staged(feed.data()) : nullptr) {
+      context.feed_devices[i] = state.compiled.code->device();
+      context.feeds[i] = staged;
+      continue;
+    }
     const bool direct = is_usable(state, feed);
     context.feed_devices[i] = direct ? feed.device() : device_of_stand_in(state, feed);
     if (direct) {
@@ -223,35 +236,60 @@ void place_targets(const ExecutableState& state, RunContext& context, std::span<
   }
 }
 
-/// Whether the run goes on and is to be finished: never unless it `may_defer`.
-bool execute(ExecutableState& state, RunContext& context, std::span<const TensorData> feeds, std::span<TensorData> results, int steps,
-             std::vector<double>* step_seconds, bool may_defer) {
+/// How a run is begun.
+struct Beginning {
+  int steps = 1;
+  std::vector<double>* step_seconds = nullptr;
+  bool may_defer = false;
+  /// Together with others: the caller holds variables_mutex exclusively and begins the group.
+  RunGroup* group = nullptr;
+};
+
+/// Whether the run goes on and is to be finished: never unless it may defer.
+bool execute(ExecutableState& state, RunContext& context, std::span<const TensorData> feeds, std::span<TensorData> results,
+             const Beginning& beginning) {
   RuntimeState& runtime = runtime_of(*state.graph);
   std::call_once(state.has_variables, [&] { find_variables(state); });
-  place_feeds(state, context, feeds);
+  place_feeds(state, context, feeds, beginning.group);
   place_targets(state, context, results);
   bool is_direct = true;
   for (std::size_t i = 0; i < results.size(); ++i) is_direct = is_direct && results[i].array().data() == context.targets[i];
-  const bool defers = may_defer && is_direct && state.compiled.code->can_defer();
+  const CompiledProgram& code = *state.compiled.code;
+  const bool defers = beginning.may_defer && is_direct && code.can_defer();
 
-  const int at_once = state.compiled.code->can_repeat() ? steps : 1;
+  const int steps = beginning.steps, at_once = code.can_repeat() ? steps : 1;
   auto run = [&] {
     for (std::size_t i = 0; i < state.variables.size(); ++i) context.variables[i] = state.variables[i]->current.data();
-    state.compiled.code->run(*context.code, {context.feeds, context.variables, context.targets, context.updates,
-                                             runtime.runs.fetch_add(static_cast<std::uint64_t>(at_once)), step_seconds, context.feed_devices,
-                                             context.target_devices, at_once, context.present, defers});
+    const RunArrays arrays{context.feeds,
+                           context.variables,
+                           context.targets,
+                           context.updates,
+                           runtime.runs.fetch_add(static_cast<std::uint64_t>(at_once)),
+                           beginning.step_seconds,
+                           context.feed_devices,
+                           context.target_devices,
+                           at_once,
+                           context.present,
+                           defers};
+    if (beginning.group) beginning.group->add(code, *context.code, arrays);
+    else code.run(*context.code, arrays);
   };
   auto run_all = [&] {
     for (int done = 0; done < steps; done += at_once) run();
   };
-  if (!state.updates.empty()) {
-    const std::unique_lock lock(runtime.variables_mutex);
+  auto update_all = [&] {
     bring_variables(state);
     for (int done = 0; done < steps; done += at_once) {
       place_updates(state, context);
       run();
       if (at_once % 2 == 1) keep_updates(state);
     }
+  };
+  if (beginning.group) {
+    update_all();
+  } else if (!state.updates.empty()) {
+    const std::unique_lock lock(runtime.variables_mutex);
+    update_all();
   } else if (!state.variables.empty()) {
     std::shared_lock lock(runtime.variables_mutex);
     while (!are_in_place(state)) {
@@ -271,23 +309,84 @@ bool execute(ExecutableState& state, RunContext& context, std::span<const Tensor
   return defers;
 }
 
+/// The mutexes of variables that runs touch, each once, in an order that all threads keep to.
+std::vector<std::unique_lock<std::shared_mutex>> lock_variables(std::span<const RunRequest> runs) {
+  std::vector<std::shared_mutex*> mutexes;
+  for (const auto& run : runs) mutexes.push_back(&runtime_of(*run.executable.state()->graph).variables_mutex);
+  std::ranges::sort(mutexes, std::less<std::shared_mutex*>());
+  const auto repeated = std::ranges::unique(mutexes);
+  mutexes.erase(repeated.begin(), repeated.end());
+  std::vector<std::unique_lock<std::shared_mutex>> locks;
+  for (auto* mutex : mutexes) locks.emplace_back(*mutex);
+  return locks;
+}
+
 }  // namespace
 
 void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results, int steps,
                     std::vector<double>* step_seconds) {
   check_feeds(state, feeds);
   Lease lease(state);
-  execute(state, *lease, feeds, results, steps, step_seconds, false);
+  execute(state, *lease, feeds, results, {.steps = steps, .step_seconds = step_seconds});
 }
 
-std::function<void()> begin_run(const Executable& executable, std::span<const TensorData> feeds, std::span<TensorData> results) {
-  ExecutableState& state = *executable.state();
-  check_feeds(state, feeds);
+std::function<void()> begin_run(RunRequest run) {
+  ExecutableState& state = *run.executable.state();
+  check_feeds(state, run.feeds);
   auto lease = std::make_shared<Lease>(state);
-  if (!execute(state, **lease, feeds, results, 1, nullptr, true)) return {};
+  if (!execute(state, **lease, run.feeds, run.results, {.steps = run.steps, .may_defer = true})) return {};
   // Holds what is written until then.
-  return [executable, lease, kept = std::vector(results.begin(), results.end())] {
-    executable.state()->compiled.code->finish(*(**lease).code, (**lease).targets);
+  return [executable = run.executable, lease, kept = run.results] { executable.state()->compiled.code->finish(*(**lease).code, (**lease).targets); };
+}
+
+std::string why_alone(const RunRequest& run) {
+  const ExecutableState& state = *run.executable.state();
+  const CompiledProgram& code = *state.compiled.code;
+  if (code.device().is_cpu()) return "it runs on the host";
+  if (!code.can_defer()) return "it checks indices, and may fail on the way";
+  for (const auto& feed : run.feeds)
+    if (!is_usable(state, feed.array())) return "a feed has to be copied before";
+  for (const auto& result : run.results)
+    if (!is_usable(state, result.array())) return "a result has to be copied behind";
+  for (std::size_t i = 0; i < run.results.size(); ++i) {
+    const NDArray& storage = run.results[i].array();
+    const auto covers = [&](const TensorData& other) {
+      return overlap(storage.data(), storage.byte_count(), other.array().data(), other.array().byte_count());
+    };
+    if (std::ranges::any_of(run.feeds, covers) || std::any_of(run.results.begin(), run.results.begin() + static_cast<std::ptrdiff_t>(i), covers))
+      return "a result is written where something else lies";
+  }
+  return {};
+}
+
+std::function<void()> begin_together(RunGroup& group, std::vector<RunRequest> runs, bool& is_one_graph) {
+  for (const auto& run : runs) {
+    ExecutableState& state = *run.executable.state();
+    std::call_once(state.has_variables, [&] { find_variables(state); });
+  }
+  auto leases = std::make_shared<std::vector<std::unique_ptr<Lease>>>();
+  // Between the runs nobody reads a variable that has changed places with its next value, which isn't there yet.
+  const auto locks = lock_variables(runs);
+  std::size_t kept = 0;
+  try {
+    group.clear();
+    for (auto& run : runs) {
+      Lease& lease = *leases->emplace_back(std::make_unique<Lease>(*run.executable.state()));
+      execute(*run.executable.state(), *lease, run.feeds, run.results, {.steps = run.steps, .may_defer = true, .group = &group});
+      ++kept;
+    }
+    is_one_graph = group.begin();
+  } catch (...) {
+    while (kept-- > 0)
+      if (runs[kept].steps % 2 == 1) keep_updates(*runs[kept].executable.state());
+    throw;
+  }
+  return [leases, runs = std::move(runs)] {
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      RunContext& context = **(*leases)[i];
+      runs[i].executable.state()->compiled.code->finish(*context.code, context.targets);
+    }
+    leases->clear();  // all at once, so that the next runs like these find the same ones
   };
 }
 

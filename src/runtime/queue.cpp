@@ -80,10 +80,6 @@ std::uint64_t Event::value() const {
 
 namespace {
 
-struct RunCommand {
-  Executable executable;
-  std::vector<TensorData> feeds, results;
-};
 struct WaitCommand {
   EventValue until;
 };
@@ -107,13 +103,38 @@ bool overlap(std::pair<const std::byte*, const std::byte*> a, std::pair<const st
   return before(a.first, b.second) && before(b.first, a.second);
 }
 
+Device device_of(const RunRequest& run) { return run.executable.state()->compiled.code->device(); }
+
+/// Whether a run reads what others write, both on the host, and, if `only_in_part`, not as it was written.
+bool reads(const RunRequest& run, std::span<const TensorData> written, bool only_in_part = false) {
+  return std::ranges::any_of(run.feeds, [&](const TensorData& feed) {
+    return is_on_host(feed) && std::ranges::any_of(written, [&](const TensorData& w) {
+             const auto read = bytes_of(feed.array()), there = bytes_of(w.array());
+             return overlap(read, there) && !(only_in_part && read == there && feed.type() == w.type());
+           });
+  });
+}
+
+/// Why a run can't be begun together with those before it, of which `alone` says why the last could not; empty when it can.
+std::string why_apart(const RunRequest& run, std::span<const RunRequest> before, const std::string& alone_before, const std::string& alone) {
+  if (!alone.empty()) return alone;
+  if (!alone_before.empty()) return "the run before is begun by itself: " + alone_before;
+  if (device_of(run) != device_of(before.front())) return "it runs on another device";
+  for (const auto& b : before) {
+    std::vector<TensorData> written;
+    std::ranges::copy_if(b.results, std::back_inserter(written), is_on_host);
+    if (reads(run, written, true)) return "it is fed with a part of what another writes on the host";
+  }
+  return {};
+}
+
 }  // namespace
 
 struct CommandState {
   using Status = CommandBuffer::Status;
 
   QueueState* queue = nullptr;
-  std::vector<std::variant<RunCommand, WaitCommand, SignalCommand>> commands;
+  std::vector<std::variant<RunRequest, WaitCommand, SignalCommand>> commands;
   std::vector<std::function<void()>> scheduled;
   std::vector<std::function<void(const CommandBuffer&)>> completed;
 
@@ -122,6 +143,7 @@ struct CommandState {
   Status status = Status::encoding;
   bool handled = false;  ///< all handlers have returned
   std::exception_ptr error;
+  CommandBuffer::Launches launches;
 
   bool is_done() const { return status == Status::completed || status == Status::failed; }
   void change(Status to) {
@@ -187,6 +209,7 @@ struct QueueState {
   Device device;                    ///< of the last run
   std::vector<TensorData> written;  ///< on the host, by runs that may not have ended
   std::vector<EventValue> held_up;  ///< events that runs on the GPU wait for, but the host has not
+  std::unique_ptr<RunGroup> group;  ///< of the device, once runs were begun together
 
   std::thread beginner, ender, caller;  ///< the last to be made, since they use the others
 
@@ -258,24 +281,57 @@ struct QueueState {
     in_turn([to]() mutable { to.event.signal(to.value); });
   }
 
-  /// After a run that fails events are still signalled, so that nobody waits for ever.
+  /// Runs that follow each other without anything between them are begun together, where they can be. After a run that fails events are still
+  /// signalled, so that nobody waits for ever.
   void begin(const std::shared_ptr<CommandState>& buffer) {
     std::vector<EventValue> awaited;
-    for (auto& command : buffer->commands) {
-      if (auto* signal = std::get_if<SignalCommand>(&command)) signal_in_turn(signal->to);
-      if (buffer->has_failed()) continue;
-      if (auto* wait = std::get_if<WaitCommand>(&command)) awaited.push_back(wait->until);
-      if (auto* run = std::get_if<RunCommand>(&command)) try {
-          begin(*run, std::exchange(awaited, {}), buffer);
+    std::vector<RunRequest> together;
+    std::string alone_before;
+    int runs = 0;
+    const auto flush = [&] {
+      if (!together.empty() && !buffer->has_failed()) try {
+          begin(std::exchange(together, {}), std::exchange(awaited, {}), buffer);
         } catch (...) { buffer->fail(std::current_exception()); }
+    };
+    const auto say = [&](const std::string& why) {
+      if (runs == 0) return;
+      const std::lock_guard lock(buffer->mutex);
+      buffer->launches.apart.push_back("run " + std::to_string(runs) + ": " + why);
+    };
+    std::string between;
+    for (auto& command : buffer->commands) {
+      if (auto* signal = std::get_if<SignalCommand>(&command)) {
+        flush();
+        signal_in_turn(signal->to);
+        between = "an event is signalled before it";
+      } else if (auto* wait = std::get_if<WaitCommand>(&command)) {
+        flush();
+        awaited.push_back(wait->until);
+        between = "it waits for an event";
+      } else {
+        auto& run = std::get<RunRequest>(command);
+        std::string alone = why_alone(run);
+        const std::string why = !between.empty() || together.empty() ? between : why_apart(run, together, alone_before, alone);
+        if (!why.empty()) {
+          flush();
+          say(why);
+        }
+        together.push_back(std::move(run));
+        alone_before = std::move(alone);
+        between.clear();
+        ++runs;
+      }
     }
-    for (const auto& e : awaited) e.event.wait(e.value);
+    flush();
+    if (!buffer->has_failed())
+      for (const auto& e : awaited) e.event.wait(e.value);
     buffer->commands.clear();
   }
 
-  void begin(RunCommand& run, const std::vector<EventValue>& awaited, const std::shared_ptr<CommandState>& buffer) {
-    const Device where = run.executable.state()->compiled.code->device();
-    const bool reads_host = where.is_cpu() || std::ranges::any_of(run.feeds, is_on_host);
+  void begin(std::vector<RunRequest> runs, const std::vector<EventValue>& awaited, const std::shared_ptr<CommandState>& buffer) {
+    const Device where = device_of(runs.front());
+    const auto any = [&](auto&& is) { return std::ranges::any_of(runs, is); };
+    const bool reads_host = where.is_cpu() || any([](const RunRequest& r) { return std::ranges::any_of(r.feeds, is_on_host); });
     std::erase_if(held_up, [](const EventValue& e) { return e.event.value() >= e.value; });
     held_up.insert(held_up.end(), awaited.begin(), awaited.end());
     if (reads_host) {
@@ -284,28 +340,36 @@ struct QueueState {
       for (const auto& e : awaited) e.event.state_->hold_up(where, e.value);
     }
     if (is_idle()) written.clear();
-    else if (where != device || (reads_host && reads_written(run))) drain();
+    else if (where != device || any([&](const RunRequest& r) { return reads(r, written); })) drain();
+    if (where != device) group = nullptr;
     device = where;
-    auto finish = begin_run(run.executable, run.feeds, run.results);
+    for (const auto& r : runs) std::ranges::copy_if(r.results, std::back_inserter(written), is_on_host);
+    const int count = static_cast<int>(runs.size());
+    bool is_one_graph = false;
+    std::function<void()> finish;
+    if (count == 1) {
+      finish = begin_run(std::move(runs.front()));
+    } else {
+      if (!group) group = runs.front().executable.state()->compiled.code->make_group();
+      finish = begin_together(*group, std::move(runs), is_one_graph);
+    }
+    {
+      const std::lock_guard lock(buffer->mutex);
+      auto& l = buffer->launches;
+      l.runs += count;
+      ++l.launches;
+      l.graphs += is_one_graph;
+    }
     if (!finish) return;
-    std::ranges::copy_if(run.results, std::back_inserter(written), is_on_host);
     {
       const std::lock_guard lock(mutex);
-      ends.push_back([buffer, feeds = std::move(run.feeds), finish = std::move(finish)] {
+      ends.push_back([buffer, finish = std::move(finish)] {
         try {
           finish();
         } catch (...) { buffer->fail(std::current_exception()); }
       });
     }
     changed.notify_all();
-  }
-
-  /// Whether a run is fed with what one that hasn't ended writes to the host.
-  bool reads_written(const RunCommand& run) const {
-    return std::ranges::any_of(run.feeds, [&](const TensorData& feed) {
-      return is_on_host(feed) &&
-             std::ranges::any_of(written, [&](const TensorData& w) { return overlap(bytes_of(feed.array()), bytes_of(w.array())); });
-    });
   }
 
   // Ending --------------------------------------------------------------------------------------------------------------
@@ -404,26 +468,28 @@ std::vector<NDArray> arrays_for(const Executable& executable) {
 
 }  // namespace
 
-RunResult CommandBuffer::encode(const Executable& executable, std::span<const TensorData> feeds) {
+RunResult CommandBuffer::encode(const Executable& executable, std::span<const TensorData> feeds, int steps_per_launch) {
   const auto arrays = arrays_for(executable);
-  encode(executable, feeds, std::vector<TensorData>(arrays.begin(), arrays.end()));
+  encode(executable, feeds, std::vector<TensorData>(arrays.begin(), arrays.end()), steps_per_launch);
   return RunResult({executable.targets().begin(), executable.targets().end()}, arrays);
 }
 
-void CommandBuffer::encode(const Executable& executable, std::span<const TensorData> feeds, std::span<const TensorData> results) {
+void CommandBuffer::encode(const Executable& executable, std::span<const TensorData> feeds, std::span<const TensorData> results,
+                           int steps_per_launch) {
   check_encoding(*state_);
   if (!executable) throw RunError("there is no executable to encode");
-  RunCommand command{executable, {feeds.begin(), feeds.end()}, {results.begin(), results.end()}};
-  check_run(executable, command.feeds, command.results);
-  state_->commands.emplace_back(std::move(command));
+  check_steps(steps_per_launch);
+  RunRequest run{executable, {feeds.begin(), feeds.end()}, {results.begin(), results.end()}, steps_per_launch};
+  check_run(executable, run.feeds, run.results);
+  state_->commands.emplace_back(std::move(run));
 }
 
 RunResult CommandBuffer::encode(Graph& graph, const Feeds& feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
-                                const RunOptions& options) {
+                                const RunOptions& options, int steps_per_launch) {
   check_encoding(*state_);
   std::vector<TensorData> ordered;
   const Executable executable = cached_executable(*graph.state(), feeds, targets, operations, options, ordered);
-  return encode(executable, ordered);
+  return encode(executable, ordered, steps_per_launch);
 }
 
 void CommandBuffer::wait_for(EventValue event) {
@@ -455,6 +521,11 @@ void CommandBuffer::commit() {
 CommandBuffer::Status CommandBuffer::status() const {
   const std::lock_guard lock(state_->mutex);
   return state_->status;
+}
+
+CommandBuffer::Launches CommandBuffer::launches() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->launches;
 }
 
 void CommandBuffer::wait() const {
@@ -507,13 +578,13 @@ CommandBuffer buffer_that_waits(Queue& queue, const AsyncOptions& options) {
 RunResult run_async(Queue& queue, Graph& graph, const Feeds& feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
                     const AsyncOptions& options) {
   CommandBuffer buffer = buffer_that_waits(queue, options);
-  RunResult result = buffer.encode(graph, feeds, targets, operations, options.run);
+  RunResult result = buffer.encode(graph, feeds, targets, operations, options.run, options.steps_per_launch);
   return commit_run(buffer, std::move(result), options);
 }
 
 RunResult run_async(Queue& queue, const Executable& executable, std::span<const TensorData> feeds, const AsyncOptions& options) {
   CommandBuffer buffer = buffer_that_waits(queue, options);
-  RunResult result = buffer.encode(executable, feeds);
+  RunResult result = buffer.encode(executable, feeds, options.steps_per_launch);
   return commit_run(buffer, std::move(result), options);
 }
 

@@ -72,8 +72,7 @@ struct ExecutableState {
   std::vector<VariableValue*> variables, updates;
 
   std::mutex contexts_mutex;
-  std::vector<std::unique_ptr<RunContext>> contexts;  ///< of runs that are over
-  std::size_t contexts_made = 0;
+  std::vector<std::unique_ptr<RunContext>> contexts;  ///< null: of a run that goes on
 };
 
 /// The cached executable for these feeds, or a new one; feeds then are in its order.
@@ -83,12 +82,27 @@ Executable cached_executable(GraphState& graph, const Feeds& feeds, std::span<co
 /// Throws RunError unless feeds and results are what the executable was compiled for.
 void check_run(const Executable& executable, std::span<const TensorData> feeds, std::span<const TensorData> results);
 
+/// Throws RunError for fewer than one.
+void check_steps(int steps_per_launch);
+
 /// Runs with feeds in the order of state.feeds and writes the targets to `results`.
 /// `step_seconds` as in RunArrays.
 void run_executable(ExecutableState& state, std::span<const TensorData> feeds, std::span<TensorData> results, int steps = 1,
                     std::vector<double>* step_seconds = nullptr);
+
+/// A run to be begun now and ended later.
+struct RunRequest {
+  Executable executable;
+  std::vector<TensorData> feeds, results;
+  int steps = 1;
+};
 /// Begins a run. What it returns waits until the run is done, and must be called once; empty: the run is done. Targets on the host are written
 /// by then, those on a GPU in order with what is begun later.
-std::function<void()> begin_run(const Executable& executable, std::span<const TensorData> feeds, std::span<TensorData> results);
+std::function<void()> begin_run(RunRequest run);
+/// Why a run can't be begun together with others; empty when it can.
+std::string why_alone(const RunRequest& run);
+/// Begins runs as one, all of the group's device and none with a reason to be alone; returns as begin_run does. A feed that lies on the host where
+/// a result of a run before it goes is taken from there on the device. `is_one_graph` gets whether they were one.
+std::function<void()> begin_together(RunGroup& group, std::vector<RunRequest> runs, bool& is_one_graph);
 
 }  // namespace weft

@@ -2,8 +2,9 @@
 #include "backend/cuda/convolution.h"
 #include "backend/cuda/cublas.h"
 #include "backend/cuda/emit.h"
-#include "backend/cuda/gpu.h"
+#include "backend/cuda/group.h"
 #include "backend/cuda/library_call.h"
+#include "backend/cuda/replay.h"
 #include "backend/cuda/sort.h"
 #include "backend/cuda/staging.h"
 #include "compile/backend.h"
@@ -16,6 +17,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -61,18 +63,10 @@ struct Launch {
   std::size_t first = 0, count = 0;
 };
 
-/// The steps of a run, or of several, with certain addresses, as one graph.
-struct Captured {
-  std::vector<void*> given;  ///< to the first of the runs
-  int runs = 1;
-  CUgraphExec graph = nullptr;  ///< null until the addresses come a second time
-};
-
 /// Memory of one run at a time, and what depends on its addresses.
 struct CudaContext : CompiledProgram::Context {
   explicit CudaContext(Gpu& gpu, const Program& program, bool takes_run_index, std::size_t faults)
       : gpu(gpu), staging(gpu, program, takes_run_index, faults) {
-    check(driver().cuStreamCreate(&capturing, CU_STREAM_NON_BLOCKING), "making a queue");
     for (auto& lane : lanes) {
       check(driver().cuStreamCreate(&lane.stream, CU_STREAM_NON_BLOCKING), "making a queue");
       check(driver().cuEventCreate(&lane.done, CU_EVENT_DISABLE_TIMING), "making an event");
@@ -80,8 +74,6 @@ struct CudaContext : CompiledProgram::Context {
     check(driver().cuEventCreate(&ready, CU_EVENT_DISABLE_TIMING), "making an event");
   }
   ~CudaContext() override {
-    forget_graphs();
-    driver().cuStreamDestroy(capturing);
     for (auto& lane : lanes) {
       driver().cuStreamDestroy(lane.stream);
       driver().cuEventDestroy(lane.done);
@@ -92,9 +84,8 @@ struct CudaContext : CompiledProgram::Context {
   CudaContext& operator=(const CudaContext&) = delete;
 
   void forget_graphs() {
-    for (auto& c : captured)
-      if (c.graph) driver().cuGraphExecDestroy(c.graph);
-    captured.clear();
+    replays.forget();
+    serial = ++serials;
   }
 
   Gpu& gpu;
@@ -102,8 +93,10 @@ struct CudaContext : CompiledProgram::Context {
   std::vector<void*> table;
   std::vector<void*> given;                       ///< what was given to the last run
   std::vector<std::vector<std::byte>> arguments;  ///< by kernel call
-  CUstream capturing = nullptr;                   ///< takes work only to make graphs of it
-  std::vector<Captured> captured;                 ///< the most recently used last
+  Replays replays;
+  /// Other than that of every other context, and other than before when the staging's memory is.
+  std::uintptr_t serial = ++serials;
+  static inline std::atomic<std::uintptr_t> serials = 0;
   /// Steps that don't depend on each other are dealt out to these besides the queue itself.
   struct Lane {
     CUstream stream = nullptr;
@@ -113,8 +106,6 @@ struct CudaContext : CompiledProgram::Context {
   CUevent ready = nullptr;
 };
 
-/// Runs whose addresses take turns among no more than these are replayed: feeds from two buffers, variables whose values change places.
-constexpr std::size_t most_captured = 8;
 /// Fewer steps that don't depend on each other take less time one after the other than lanes take to wait for each other.
 constexpr std::size_t least_dealt_out = 4;
 /// Of a kernel within a graph, about.
@@ -124,7 +115,7 @@ constexpr std::size_t least_captured = 2;
 
 bool is_contraction(const ir::Node& node) { return node.op->name == "matmul" || node.op->name.starts_with("conv"); }
 
-class CudaProgram : public CompiledProgram {
+class CudaProgram : public GpuProgram {
  public:
   CudaProgram(const Program& program, const RunOptions& options) : program_(program), gpu_(Gpu::at(options.device)) {
     std::map<ir::NodeId, LibraryChoice> library;
@@ -177,12 +168,36 @@ class CudaProgram : public CompiledProgram {
     return context;
   }
 
-  void run(Context& given_context, const RunArrays& arrays) const override {
+  std::unique_ptr<RunGroup> make_group() const override { return cuda::make_group(gpu_); }
+
+  void take(Context& given_context, const RunArrays& arrays) const override {
     auto& context = static_cast<CudaContext&>(given_context);
-    gpu_.make_current();
     if (context.staging.prepare(arrays)) context.forget_graphs();
     take_addresses(context, arrays, 0);
     context.staging.take_feeds(arrays);
+  }
+
+  void add_key(const Context& given_context, const RunArrays& arrays, std::vector<void*>& key) const override {
+    const auto& context = static_cast<const CudaContext&>(given_context);
+    for (const auto n : {context.serial, static_cast<std::uintptr_t>(arrays.steps)}) key.push_back(reinterpret_cast<void*>(n));
+    key.insert(key.end(), context.given.begin(), context.given.end());
+  }
+
+  std::byte* staged_target(const Context& context, std::size_t target) const override {
+    return static_cast<const CudaContext&>(context).staging.target(target);
+  }
+
+  void enqueue(Context& context, const RunArrays& arrays, CUstream stream) const override {
+    const std::lock_guard lock(mutex_);
+    enqueue_all(static_cast<CudaContext&>(context), arrays, stream);
+  }
+
+  void leave(Context& context) const override { static_cast<CudaContext&>(context).staging.leave(true); }
+
+  void run(Context& given_context, const RunArrays& arrays) const override {
+    auto& context = static_cast<CudaContext&>(given_context);
+    gpu_.make_current();
+    take(context, arrays);
     begin(context, arrays);
     if (!context.staging.waits() || arrays.defers) return context.staging.leave(arrays.defers);
     const auto faults = context.staging.wait(arrays);
@@ -399,40 +414,9 @@ class CudaProgram : public CompiledProgram {
 
   /// The graph of a run with these addresses, if it pays to have one.
   CUgraphExec graph_of(CudaContext& context, const RunArrays& arrays) const {
-    auto& list = context.captured;
     const std::size_t of_a_run = steps_.size() + placement_.first_copies.size() + placement_.last_copies.size();
     if (of_a_run * static_cast<std::size_t>(arrays.steps) + context.staging.copies() < least_captured) return nullptr;
-    const auto found = std::ranges::find_if(list, [&](const Captured& c) { return c.runs == arrays.steps && c.given == context.given; });
-    if (found == list.end()) {
-      if (list.size() == most_captured) {
-        if (list.front().graph) check(driver().cuGraphExecDestroy(list.front().graph), "forgetting a graph");
-        list.erase(list.begin());
-      }
-      list.push_back({context.given, arrays.steps});
-      return nullptr;
-    }
-    std::rotate(found, found + 1, list.end());
-    Captured& captured = list.back();
-    if (!captured.graph) captured.graph = capture(context, arrays);
-    return captured.graph;
-  }
-
-  CUgraphExec capture(CudaContext& context, const RunArrays& arrays) const {
-    check(driver().cuStreamBeginCapture(context.capturing, CU_STREAM_CAPTURE_MODE_RELAXED), "recording a run");
-    CUgraph graph = nullptr;
-    try {
-      enqueue_all(context, arrays, context.capturing);
-    } catch (...) {
-      driver().cuStreamEndCapture(context.capturing, &graph);
-      if (graph) driver().cuGraphDestroy(graph);
-      throw;
-    }
-    check(driver().cuStreamEndCapture(context.capturing, &graph), "recording a run");
-    CUgraphExec exec = nullptr;
-    const CUresult result = driver().cuGraphInstantiateWithFlags(&exec, graph, 0);
-    driver().cuGraphDestroy(graph);
-    check(result, "making a graph of a run");
-    return exec;
+    return context.replays.find(context.given, arrays.steps, [&](CUstream stream) { enqueue_all(context, arrays, stream); });
   }
 
   void enqueue_all(CudaContext& context, const RunArrays& arrays, CUstream stream) const {

@@ -1,8 +1,10 @@
-// Operations whose elements depend on their whole row or column: softmax, layer norm, sums.
+// Operations whose elements depend on their whole row or column: softmax, layer norm, sums; and transposes.
 #include "apps/workloads/workload.h"
 
 #include <weft/activation.h>
+#include <weft/cumulative.h>
 #include <weft/normalization.h>
+#include <weft/movement.h>
 #include <weft/reduction.h>
 
 namespace weft::apps {
@@ -27,6 +29,10 @@ void build_layer_norm_gradients(Setup& s, Sizes n) {
 
 template <int axis> void build_sum_of_squares(Setup& s, Sizes n) { s.targets = {sum(square(s.feed({n.height, n.width})), axis)}; }
 
+template <int axis> void build_cumulative_sum(Setup& s, Sizes n) { s.targets = {cumulative_sum(s.feed({n.height, n.width}), axis)}; }
+
+void build_transpose(Setup& s, Sizes n) { s.targets = {transpose(s.feed({n.height, n.width}), 0, 1)}; }
+
 }  // namespace
 
 std::vector<Workload> row_workloads() {
@@ -41,6 +47,11 @@ std::vector<Workload> row_workloads() {
     add("layernorm_fwdbwd", sizes, build_layer_norm_gradients);
     add("sumsq_rows", sum_sizes, build_sum_of_squares<1>);
     add("sumsq_cols", sum_sizes, build_sum_of_squares<0>);
+    add("transpose", sizes, build_transpose);
+    for (const Sizes n : {sizes, Sizes{1, sizes.height * sizes.width}, Sizes{sizes.height * sizes.width / 16, 16}}) {
+      add("cumsum_rows", n, build_cumulative_sum<1>);
+      if (n.height > 1) add("cumsum_cols", n, build_cumulative_sum<0>);
+    }
   }
   return rows;
 }

@@ -48,8 +48,9 @@ class CudaProcesses : public ::testing::Test {
 
   /// What processes print that multiply at the same time.
   std::vector<std::string> multiply(std::size_t processes) const {
-    const std::string command = "WEFT_TEST_PRODUCT=1 WEFT_CACHE_DIR='" + cache_.folder().string() + "' '" +
-                                std::filesystem::read_symlink("/proc/self/exe").string() + "' --gtest_filter=CudaProcess.MultipliesForAnother";
+    const std::string command = "env -u GTEST_TOTAL_SHARDS -u GTEST_SHARD_INDEX WEFT_TEST_PRODUCT=1 WEFT_CACHE_DIR='" + cache_.folder().string() +
+                                "' '" + std::filesystem::read_symlink("/proc/self/exe").string() +
+                                "' --gtest_filter=CudaProcess.MultipliesForAnother";
     std::vector<std::FILE*> pipes;
     for (std::size_t i = 0; i < processes; ++i) pipes.push_back(::popen(command.c_str(), "r"));
     std::vector<std::string> lines;

@@ -304,6 +304,14 @@ ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const Prod
   alternatives.believes_tried = true;
   const Choice choice = fastest(gpu, alternatives, options.measures);
   if (choice.name.empty()) return {nullptr, "cuBLASLt has no kernel for it"};
+  // The library finds out what its kernels are when it is first shown one: beside what is left to do before a run.
+  static const auto starting = std::async(std::launch::async, [gpu = &gpu, types, result_types, p, name = choice.name] {
+    try {
+      CublasProduct(*gpu, *types, result_types->data, p, nullptr).take(name, false);
+    } catch (const RunError&) {
+      // The first run says so.
+    }
+  });
   return {make(choice.name, choice.was_tried), {}, choice.seconds};
 }
 

@@ -65,7 +65,7 @@ TEST(TextModel, AModelLearnsACycleAndGoesOnWithIt) {
   EXPECT_EQ(text.validation.size(), 80u);
   const double before = model.loss(text.validation);
   EXPECT_NEAR(before, std::log(4), 0.3);
-  const auto done = train(model, text, {.steps = 120, .learning_rate = 0.02, .validate_every = 50});
+  const auto done = train(model, text, {.schedule = {.steps = 120, .learning_rate = 0.02}, .validate_every = 50});
   EXPECT_EQ(done.losses.size(), 120u);
   EXPECT_EQ(done.validations.size(), 3u);
   EXPECT_LT(done.validations.back().second, 0.05);
@@ -92,11 +92,11 @@ TEST(TextModel, TrainingThatWasStoppedGoesOnToTheSameBits) {
   TextModel whole(Vocabulary(cycle), small), part(Vocabulary(cycle), small), rest(Vocabulary(cycle), small);
   const SplitText text = split_text(whole.vocabulary().encode(cycle));
   const std::filesystem::path checkpoint = folder / "c";
-  const auto a = train(whole, text, {.steps = 31});
+  const auto a = train(whole, text, {.schedule = {.steps = 31}});
   // Stopped in the middle of the second epoch: states of the streams, moments and the state of dropout matter.
-  train(part, text, {.steps = 31, .checkpoint = checkpoint, .progress = [](std::int64_t step, double) { return step < 26; }});
+  train(part, text, {.schedule = {.steps = 31}, .checkpoint = checkpoint, .progress = [](std::int64_t step, double) { return step < 26; }});
   EXPECT_EQ(rest.restore(checkpoint), 26);
-  const auto b = train(rest, text, {.steps = 31, .first = 26});
+  const auto b = train(rest, text, {.schedule = {.steps = 31, .first = 26}});
   ASSERT_EQ(b.losses.size(), 5u);
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(b.losses[i], a.losses[26 + i]);
   EXPECT_EQ(bytes_of(rest, folder), bytes_of(whole, folder));

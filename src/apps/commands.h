@@ -23,6 +23,7 @@ void add_explain_command(CLI::App& weft);
 void add_info_command(CLI::App& weft);
 void add_rules_command(CLI::App& weft);
 void add_cache_command(CLI::App& weft);
+void add_studio_command(CLI::App& weft);
 
 /// Unlike require_subcommand, lets the parser complain of a misspelt one first.
 inline void need_subcommand(CLI::App& app) {

@@ -41,6 +41,9 @@ class DigitsModel {
   /// Throws RunError, naming the file, when it can't be read or holds other tensors than this network's; weights then stay.
   void load(const std::filesystem::path& path);
 
+  /// Where runs take place from now on.
+  void use(Backend backend) { run_options_.backend = backend; }
+
   Graph& graph() { return graph_; }
 
  private:

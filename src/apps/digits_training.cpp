@@ -55,36 +55,44 @@ const DigitBatches::Batch& DigitBatches::next() {
   return batch_;
 }
 
+double DigitsTrainer::step() {
+  const auto& batch = batches_.next();
+  const double loss = model_.train(batch.images, batch.labels);
+  ++done_;
+  if (!std::isfinite(loss))
+    throw RunError("training diverged: the loss of step " + std::to_string(done_) + " is not finite; try a lower learning rate");
+  return loss;
+}
+
 std::vector<double> train(DigitsModel& model, const Digits& digits, const TrainingOptions& options) {
-  DigitBatches batches(digits, options.batch, options.seed);
+  DigitsTrainer trainer(model, digits, options.batch, options.seed);
   std::vector<double> losses;
-  for (std::int64_t step = 1; step <= options.steps; ++step) {
-    const auto& batch = batches.next();
-    losses.push_back(model.train(batch.images, batch.labels));
-    if (!std::isfinite(losses.back()))
-      throw RunError("training diverged: the loss of step " + std::to_string(step) + " is not finite; try a lower learning rate");
-    if (options.progress && !options.progress(step, losses.back())) break;
+  while (trainer.done() < options.steps) {
+    losses.push_back(trainer.step());
+    if (options.progress && !options.progress(trainer.done(), losses.back())) break;
   }
   return losses;
 }
 
-Evaluation evaluate(DigitsModel& model, const Digits& digits) {
+void Evaluator::step(DigitsModel& model) {
   constexpr std::int64_t at_once = 500;
-  const auto images = std::as_const(digits.images).elements<std::uint8_t>(), labels = std::as_const(digits.labels).elements<std::uint8_t>();
-  Evaluation result;
-  for (std::int64_t first = 0; first < digits.count(); first += at_once) {
-    const std::int64_t n = std::min(at_once, digits.count() - first);
-    NDArray batch(f32, {n, 28, 28});
-    for (std::int64_t i = 0; i < n; ++i) copy_image(images, first + i, batch.elements<float>().data() + i * pixels);
-    const NDArray probabilities = model.probabilities(batch);
-    const auto p = probabilities.elements<float>();
-    for (std::int64_t i = 0; i < n; ++i) {
-      const auto digit = static_cast<std::uint8_t>(std::max_element(p.begin() + i * 10, p.begin() + (i + 1) * 10) - (p.begin() + i * 10));
-      result.predictions.push_back(digit);
-      result.correct += digit == labels[static_cast<std::size_t>(first + i)];
-    }
+  const auto images = std::as_const(digits_.images).elements<std::uint8_t>(), labels = std::as_const(digits_.labels).elements<std::uint8_t>();
+  const std::int64_t first = std::ssize(result_.predictions), n = std::min(at_once, digits_.count() - first);
+  NDArray batch(f32, {n, 28, 28});
+  for (std::int64_t i = 0; i < n; ++i) copy_image(images, first + i, batch.elements<float>().data() + i * pixels);
+  const NDArray probabilities = model.probabilities(batch);
+  const auto p = probabilities.elements<float>();
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto digit = static_cast<std::uint8_t>(std::max_element(p.begin() + i * 10, p.begin() + (i + 1) * 10) - (p.begin() + i * 10));
+    result_.predictions.push_back(digit);
+    result_.correct += digit == labels[static_cast<std::size_t>(first + i)];
   }
-  return result;
+}
+
+Evaluation evaluate(DigitsModel& model, const Digits& digits) {
+  Evaluator evaluator(digits);
+  while (!evaluator.is_complete()) evaluator.step(model);
+  return evaluator.result();
 }
 
 }  // namespace weft::apps

@@ -31,6 +31,22 @@ class DigitBatches {
   Batch batch_;
 };
 
+/// A training that goes on a step at a time.
+class DigitsTrainer {
+ public:
+  /// The model must outlive it.
+  DigitsTrainer(DigitsModel& model, const Digits& digits, std::int64_t batch, std::uint64_t seed) : model_(model), batches_(digits, batch, seed) {}
+
+  /// The loss before it. Throws RunError when that is not finite.
+  double step();
+  std::int64_t done() const { return done_; }
+
+ private:
+  DigitsModel& model_;
+  DigitBatches batches_;
+  std::int64_t done_ = 0;
+};
+
 struct TrainingOptions {
   std::int64_t steps = 300;
   std::int64_t batch = 32;
@@ -48,7 +64,18 @@ struct Evaluation {
   double accuracy() const { return static_cast<double>(correct) / static_cast<double>(predictions.size()); }
 };
 
-/// Asks the model for all images, 500 at a time.
+/// Asks a model for all images, 500 at a time.
+class Evaluator {
+ public:
+  explicit Evaluator(Digits digits) : digits_(std::move(digits)) {}
+  void step(DigitsModel& model);
+  bool is_complete() const { return std::ssize(result_.predictions) == digits_.count(); }
+  const Evaluation& result() const { return result_; }
+
+ private:
+  Digits digits_;
+  Evaluation result_;
+};
 Evaluation evaluate(DigitsModel& model, const Digits& digits);
 
 }  // namespace weft::apps

@@ -37,6 +37,9 @@ class GanModel {
   /// Throws RunError, naming the file, when it can't be read or holds other tensors than the generator's; weights then stay.
   void load(const std::filesystem::path& path);
 
+  /// Where runs take place from now on.
+  void use(Backend backend) { run_options_.backend = backend; }
+
   Graph& graph() { return *graph_; }
   const Generator& generator() const { return *generator_; }
   const Discriminator& discriminator() const { return *discriminator_; }

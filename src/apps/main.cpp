@@ -44,6 +44,9 @@ int main(int argc, char** argv) {
   weft::apps::add_info_command(weft);
   weft::apps::add_rules_command(weft);
   weft::apps::add_cache_command(weft);
+#ifdef WEFT_WITH_STUDIO
+  weft::apps::add_studio_command(weft);
+#endif
   try {
     weft.parse(argc, argv);
   } catch (const CLI::Success& e) {

@@ -52,6 +52,9 @@ class TextModel {
   /// Returns the number of steps. Throws RunError when the file is of a model with other options, or can't be read; nothing changes then.
   std::int64_t restore(const std::filesystem::path& path);
 
+  /// Where runs take place from now on.
+  void use(Backend backend) { run_options_.backend = backend; }
+
   Graph& graph() { return *graph_; }
 
  private:

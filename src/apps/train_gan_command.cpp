@@ -3,20 +3,17 @@
 
 #include "apps/command_support.h"
 #include "apps/digits_source.h"
-#include "apps/digits_training.h"
-#include "apps/gan_model.h"
 #include "apps/gan_score.h"
+#include "apps/gan_training.h"
 #include "apps/plot.h"
 #include "apps/progress.h"
 #include "apps/sheet.h"
 #include "compile/pipeline.h"
 
-#include <weft/error.h>
 #include <weft/io.h>
 
 #include <nlohmann/json.hpp>
 
-#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <numeric>
@@ -68,26 +65,23 @@ void train_gan(const TrainGanOptions& o) {
   std::fflush(stdout);
 
   GanModel model(o.model);
-  DigitBatches batches(source.digits.train, o.batch, o.model.seed);
+  GanTrainer trainer(model, source.digits.train, o.batch, o.model.seed);
   std::vector<double> discriminator, generator;
   const auto save_sheet = [&](std::int64_t step) {
     if (!o.sheet.empty()) io::save_png(o.sheet, sheet_of(model.draw(shown, o.model.seed), "The same noise after " + with_thousands(step) + " steps"));
   };
   stop_on_interrupt();
   Progress progress(o.steps, ::isatty(STDOUT_FILENO));
-  std::int64_t step = 0;
-  while (step < o.steps && !was_interrupted()) {
-    const GanModel::Losses losses = model.train(batches.next().images);
+  while (trainer.done() < o.steps && !was_interrupted()) {
+    const GanModel::Losses losses = trainer.step();
     discriminator.push_back(losses.discriminator);
     generator.push_back(losses.generator);
-    ++step;
-    if (!std::isfinite(losses.discriminator) || !std::isfinite(losses.generator))
-      throw RunError("training diverged: a loss of step " + std::to_string(step) + " is not finite; try a lower learning rate");
     char note[80];
     std::snprintf(note, sizeof note, "discriminator %.4f  generator %.4f", losses.discriminator, losses.generator);
-    progress.update(step, note);
-    if (step % o.sheet_every == 0) save_sheet(step);
+    progress.update(trainer.done(), note);
+    if (trainer.done() % o.sheet_every == 0) save_sheet(trainer.done());
   }
+  const std::int64_t step = trainer.done();
   progress.finish();
   std::printf("%s %.1f s\n", step < o.steps ? "stopped after" : "trained in", progress.seconds());
   save_sheet(step);

@@ -73,11 +73,11 @@ void train_text(TrainTextOptions o) {
   std::fflush(stdout);
 
   TextModel model(std::move(vocabulary), o.model);
-  TextTrainingOptions training{.steps = o.steps, .learning_rate = o.learning_rate, .validate_every = o.validate_every};
+  TextTrainingOptions training{.schedule = {.steps = o.steps, .learning_rate = o.learning_rate}, .validate_every = o.validate_every};
   if (!o.weights.empty()) training.checkpoint = o.weights + ".checkpoint";
   if (o.resume) {
-    training.first = model.restore(training.checkpoint);
-    std::printf("going on after step %lld of %s\n", static_cast<long long>(training.first), training.checkpoint.c_str());
+    training.schedule.first = model.restore(training.checkpoint);
+    std::printf("going on after step %lld of %s\n", static_cast<long long>(training.schedule.first), training.checkpoint.c_str());
   }
   stop_on_interrupt();
   Progress progress(o.steps, ::isatty(STDOUT_FILENO));
@@ -95,7 +95,7 @@ void train_text(TrainTextOptions o) {
     std::fflush(stdout);
   };
   const TextTraining done = train(model, text, training);
-  const std::int64_t steps = training.first + std::ssize(done.losses);
+  const std::int64_t steps = training.schedule.first + std::ssize(done.losses);
   const bool stopped = steps < o.steps;
   std::printf("%s %.1f s\n", stopped ? "stopped after" : "trained in", progress.seconds());
   if (!o.weights.empty()) {
@@ -105,7 +105,7 @@ void train_text(TrainTextOptions o) {
     else fs::remove(training.checkpoint);
   }
   if (!o.plot.empty() && !done.losses.empty()) {
-    io::save_png(o.plot, draw_losses(done, training.first));
+    io::save_png(o.plot, draw_losses(done, training.schedule.first));
     std::printf("wrote %s\n", o.plot.c_str());
   }
   if (!o.json.empty()) {

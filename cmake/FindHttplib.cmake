@@ -1,0 +1,16 @@
+# cpp-httplib as Debian has it, a shared library whose classes depend on the options that it was built with: its pkg-config file says which.
+find_package(PkgConfig QUIET)
+if(PkgConfig_FOUND)
+  pkg_check_modules(HTTPLIB QUIET cpp-httplib)
+endif()
+find_path(Httplib_INCLUDE_DIR httplib.h HINTS ${HTTPLIB_INCLUDE_DIRS})
+find_library(Httplib_LIBRARY cpp-httplib HINTS ${HTTPLIB_LIBRARY_DIRS})
+set(Httplib_VERSION ${HTTPLIB_VERSION})
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Httplib REQUIRED_VARS Httplib_LIBRARY Httplib_INCLUDE_DIR HTTPLIB_FOUND VERSION_VAR Httplib_VERSION)
+if(Httplib_FOUND AND NOT TARGET Httplib::Httplib)
+  add_library(Httplib::Httplib UNKNOWN IMPORTED)
+  set_target_properties(Httplib::Httplib PROPERTIES IMPORTED_LOCATION ${Httplib_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${Httplib_INCLUDE_DIR}
+                                                    INTERFACE_COMPILE_OPTIONS "${HTTPLIB_CFLAGS_OTHER}")
+endif()
+mark_as_advanced(Httplib_INCLUDE_DIR Httplib_LIBRARY)

@@ -6,6 +6,12 @@
 
 namespace weft::apps {
 
+DigitsSource drawn_digits(std::int64_t count, std::uint64_t seed) {
+  return {{draw_digits(count, seed), draw_digits(2000, ~seed)},
+          false,
+          "digits that weft draws itself: " + with_thousands(count) + " for training, 2,000 for the test"};
+}
+
 DigitsSource find_digits(const std::string& folder, std::int64_t drawn, std::uint64_t seed) {
   if (const auto found = folder.empty() ? find_mnist() : std::filesystem::path(folder)) {
     DigitsSource source{load_mnist(*found), true, {}};
@@ -13,10 +19,9 @@ DigitsSource find_digits(const std::string& folder, std::int64_t drawn, std::uin
                          with_thousands(source.digits.test.count()) + " test images";
     return source;
   }
-  return {{draw_digits(drawn, seed), draw_digits(2000, ~seed)},
-          false,
-          "MNIST was not found (`weft data mnist` downloads it), so these are digits that weft draws itself: " + with_thousands(drawn) +
-              " for training, 2,000 for the test"};
+  DigitsSource source = drawn_digits(drawn, seed);
+  source.description = "MNIST was not found (`weft data mnist` downloads it), so these are " + source.description;
+  return source;
 }
 
 }  // namespace weft::apps

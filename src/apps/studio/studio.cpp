@@ -26,7 +26,12 @@ std::string description(Backend backend) {
 
 }  // namespace
 
-Studio::Studio(const StudioOptions& options) : backend_(resolve(options.backend)), text_(board_, options.text, backend_) {
+Studio::Studio(const StudioOptions& options)
+    : backend_(resolve(options.backend)),
+      shelf_(options.data),
+      text_(board_, options.text, backend_),
+      digits_(board_, shelf_, backend_),
+      gan_(board_, shelf_, backend_) {
   tell_devices();
   server_ = std::make_unique<Server>(options.server, routes(), board_);
 }
@@ -34,6 +39,8 @@ Studio::Studio(const StudioOptions& options) : backend_(resolve(options.backend)
 Routes Studio::routes() {
   Routes routes;
   text_.add_to(routes);
+  digits_.add_to(routes);
+  gan_.add_to(routes);
   routes.posts["/api/device"] = [this](const Call& call) {
     choose_device(text(call, "device", 20, ""));
     return done();
@@ -45,6 +52,8 @@ void Studio::choose_device(const std::string& name) {
   for (const Backend b : backends) {
     if (name != name_of(b) || !can_use(b)) continue;
     text_.use(b);
+    digits_.use(b);
+    gan_.use(b);
     board_.set(topic, {{"device", name}});
     return;
   }

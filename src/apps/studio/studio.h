@@ -1,6 +1,8 @@
 // The demonstrations behind one page.
 #pragma once
 
+#include "apps/studio/digits_demonstration.h"
+#include "apps/studio/gan_demonstration.h"
 #include "apps/studio/server.h"
 #include "apps/studio/text_demonstration.h"
 
@@ -32,7 +34,10 @@ class Studio {
 
   Board board_;
   Backend backend_;
+  DigitsShelf shelf_;
   TextDemonstration text_;
+  DigitsDemonstration digits_;
+  GanDemonstration gan_;
   std::unique_ptr<Server> server_;
 };
 

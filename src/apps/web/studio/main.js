@@ -2,6 +2,8 @@
 import {connect, follow} from "./store.js";
 import {$, fillSelect, post, quietly} from "./page.js";
 import {recolour} from "./chart.js";
+import {startDigits} from "./digits.js";
+import {startGan} from "./gan.js";
 import {startText} from "./text.js";
 
 const tabs = [...document.querySelectorAll("[role=tab]")];
@@ -43,6 +45,8 @@ $("device").addEventListener("change", () => quietly(post(current(), "/api/devic
 follow("studio", s => fillSelect($("device"), s.devices.map(d => [d.name, d.description]), s.device));
 
 startText();
+startDigits();
+startGan();
 choose(location.hash.slice(2));
 connect(there => {
   $("connection").textContent = there ? "" : "No connection";

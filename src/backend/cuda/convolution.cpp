@@ -3,6 +3,7 @@
 #include "backend/cuda/choice.h"
 #include "backend/cuda/cublas.h"
 #include "backend/cuda/cudnn.h"
+#include "backend/cuda/tiles_call.h"
 #include "graph/primitive.h"
 
 #include <algorithm>
@@ -38,8 +39,8 @@ constexpr std::int64_t least_multiplications = 1 << 17;
 
 constexpr std::int64_t least_in_group = 4;
 
-/// The name of the way by windows; those by cuDNN are this and an engine.
-constexpr std::string_view windows = "windows", cudnn_prefix = "cudnn ";
+/// The name of the way by windows; those by cuDNN are this and an engine, those by tiles this and which.
+constexpr std::string_view windows = "windows", cudnn_prefix = "cudnn ", tiles_prefix = "tiles ";
 /// Engines that are tried.
 constexpr std::size_t most_engines = 6;
 
@@ -74,31 +75,34 @@ LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::
                                                     : second.shape,
                   attributes);
   // Some of cuDNN's engines for gradients of weights compute another thing where there is padding, so that none is taken without a check.
-  if (g.groups > 1 && member == Member::weights_gradient) return {nullptr, "channels are in groups"};
+  const bool has_cudnn = !(g.groups > 1 && member == Member::weights_gradient) &&
+                         // Engines of cuDNN 9.14 that add a bias without a relu in f16 make 0 of -inf.
+                         !(after && (after->bias < 0 || !after->relu));
   if (g.groups > 1 && std::min(g.in_channels, g.out_channels / g.groups) < least_in_group)
     return {nullptr, "few channels in a group: a generated kernel takes no longer"};
   if (g.images * g.places() * g.columns() * g.out_channels < least_multiplications) return {nullptr, "too small: a generated kernel takes no longer"};
 
-  // Engines of cuDNN 9.14 that add a bias without a relu in f16 make 0 of -inf.
-  if (after && (after->bias < 0 || !after->relu)) return {nullptr, "cuDNN is asked for a bias and a relu together only"};
-
   std::string refusal;
   const auto make = [&](const std::string& name) {
     LibraryChoice made = name.starts_with(cudnn_prefix) ? make_cudnn_convolution(gpu, member, type.dtype, g, after, name.substr(cudnn_prefix.size()))
-                                                        : make_windows_call(gpu, member, type.dtype, g, options);
+                         : name.starts_with(tiles_prefix) ? make_tiles_call(gpu, member, type.dtype, g, after, name.substr(tiles_prefix.size()))
+                                                          : make_windows_call(gpu, member, type.dtype, g, options);
     if (!made.call) refusal = made.refusal;
     return std::move(made.call);
   };
   const auto names = [&] {
     std::vector<std::string> list;
-    for (auto& engine : cudnn_convolution_engines(gpu, member, type.dtype, g, after, options.tf32))
-      if (list.size() < most_engines) list.push_back(std::string(cudnn_prefix) + engine);
-    if (!after) list.emplace_back(windows);
+    for (auto& tiles : tiles_names(gpu, member, type.dtype, g)) list.push_back(std::string(tiles_prefix) + tiles);
+    const std::size_t most = list.size() + most_engines;
+    if (has_cudnn)
+      for (auto& engine : cudnn_convolution_engines(gpu, member, type.dtype, g, after, options.tf32))
+        if (list.size() < most) list.push_back(std::string(cudnn_prefix) + engine);
+    if (!after && g.groups == 1) list.emplace_back(windows);
     return list;
   };
   const auto bytes_of = [](const TensorType& t) { return static_cast<std::size_t>(t.shape.element_count()) * size_of(t.dtype); };
   const std::string problem = described(node.op->name, type.dtype, g, options.tf32) + (after ? after->str() : "") + "\ncudnn " + cudnn_version() +
-                              " cublas " + cublas_version();
+                              " cublas " + cublas_version() + " tiles 1";
   // Of sums in f32, rounded to the type in the end.
   const double most_difference = type.dtype == bf16 ? 2e-2 : type.dtype == f16 || options.tf32 ? 4e-3 : 1e-4;
   std::vector<std::size_t> operand_bytes{bytes_of(first), bytes_of(second)};
@@ -114,7 +118,7 @@ LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::
                                  type.dtype,
                                  most_difference},
                                 options.measures);
-  if (choice.name.empty()) return {nullptr, refusal.empty() ? "no library takes it" : refusal};
+  if (choice.name.empty()) return {nullptr, refusal.empty() ? "no library convolves " + std::string(name_of(type.dtype)) + " so" : refusal};
   return {make(choice.name), {}, choice.seconds};
 }
 

@@ -2,6 +2,7 @@
 
 #include "backend/cuda/choice.h"
 #include "backend/cuda/library.h"
+#include "backend/cuda/tiles_call.h"
 #include "graph/primitive.h"
 
 #include <weft/error.h>
@@ -263,24 +264,51 @@ class MatmulCall final : public LibraryCall {
   std::string name_;
 };
 
+/// A product as a convolution with windows of one place, whose images are rows.
+struct ByTiles {
+  ConvolutionMember member = ConvolutionMember::forward;
+  ConvolutionGeometry geometry = {};
+};
+constexpr std::string_view tiles_prefix = "tiles ";
+
+std::optional<ByTiles> by_tiles(const ProductShape& p, const LibraryOptions& options) {
+  // For larger ones cuBLASLt has the faster kernels.
+  constexpr std::int64_t most_multiplications = std::int64_t{1} << 32;
+  const std::int64_t terms = p.transpose_a ? p.a.rows : p.a.columns;
+  if (!options.measures || options.tf32 || p.batch > 1 || (p.transpose_a && p.transpose_b)) return std::nullopt;
+  if (p.result.rows * p.result.columns * terms > most_multiplications) return std::nullopt;
+  ByTiles tiles;
+  if (p.transpose_a) tiles.member = ConvolutionMember::weights_gradient;
+  if (p.transpose_b) tiles.member = ConvolutionMember::data_gradient;
+  tiles.geometry.images = p.transpose_a ? terms : p.result.rows;
+  tiles.geometry.in_channels = p.transpose_a ? p.result.rows : p.transpose_b ? p.result.columns : terms;
+  tiles.geometry.out_channels = p.transpose_b ? terms : p.result.columns;
+  return tiles;
+}
+
 /// Products of fewer multiplications take a generated kernel no longer, and that is stitched with what is around it.
 constexpr std::int64_t least_multiplications = 1 << 15;
 
-}  // namespace
+/// A product or, where that is faster, a call of tiles.
+struct Found {
+  ProductChoice by_library;
+  std::unique_ptr<LibraryCall> by_tiles = nullptr;
+};
 
-const std::string& cublas_refusal() { return cublas().refusal; }
-const std::string& cublas_version() { return cublas().version; }
-
-ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& p, const LibraryOptions& options, const BiasRelu* after) {
+Found find_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& p, const LibraryOptions& options, const BiasRelu* after,
+                   const std::optional<ByTiles>& tiles) {
   const auto types = types_of(dtype, options.tf32), result_types = types_of(result_dtype, options.tf32);
-  if (!types || !result_types) return {nullptr, "cuBLASLt doesn't multiply " + std::string(name_of(dtype))};
+  if (!types || !result_types) return {{nullptr, "cuBLASLt doesn't multiply " + std::string(name_of(dtype))}};
   constexpr std::int64_t largest = 0x7fffffff;
-  if (std::max({p.a.rows, p.a.columns, p.b.rows, p.b.columns, p.batch}) > largest) return {nullptr, "a size is past 32 bits"};
-  if (!cublas().refusal.empty()) return {nullptr, cublas().refusal};
+  if (std::max({p.a.rows, p.a.columns, p.b.rows, p.b.columns, p.batch}) > largest) return {{nullptr, "a size is past 32 bits"}};
+  if (!cublas().refusal.empty()) return {{nullptr, cublas().refusal}};
   const auto make = [&](const std::string& kernel, bool works = false) {
     auto product = std::make_unique<CublasProduct>(gpu, *types, result_types->data, p, after);
     if (!product->take(kernel, works)) product.reset();
     return product;
+  };
+  const auto make_tiles = [&](const std::string& name) {
+    return make_tiles_call(gpu, tiles->member, dtype, tiles->geometry, after, name.substr(tiles_prefix.size())).call;
   };
   const auto bytes_of = [&](const Matrix& m, DType type) {
     return static_cast<std::size_t>(m.rows * m.columns + (p.batch - 1) * m.batch_stride) * size_of(type);
@@ -291,11 +319,18 @@ ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const Prod
                               (p.transpose_b ? ", right side transposed" : "") + (p.a.batch_stride == 0 ? ", one left side" : "") +
                               (p.b.batch_stride == 0 ? ", one right side" : "") + ", " +
                               (options.tf32 && dtype == f32 ? "tf32" : std::string(name_of(dtype))) + " to " + std::string(name_of(result_dtype)) +
-                              (after ? after->str() : "") + "\ncublaslt " + cublas().version;
+                              (after ? after->str() : "") + "\ncublaslt " + cublas().version + (tiles ? " tiles 1" : "");
   Alternatives alternatives{problem,
                             {p.result.rows, p.result.columns, p.transpose_a ? p.a.rows : p.a.columns, p.batch},
-                            [&] { return CublasProduct(gpu, *types, result_types->data, p, after).kernels(); },
+                            [&] {
+                              auto names = CublasProduct(gpu, *types, result_types->data, p, after).kernels();
+                              if (tiles)
+                                for (const auto& name : tiles_names(gpu, tiles->member, dtype, tiles->geometry))
+                                  names.push_back(std::string(tiles_prefix) + name);
+                              return names;
+                            },
                             [&](const std::string& kernel) -> std::unique_ptr<LibraryCall> {
+                              if (kernel.starts_with(tiles_prefix)) return make_tiles(kernel);
                               auto product = make(kernel);
                               return product ? std::make_unique<MatmulCall>(std::move(product), after) : nullptr;
                             },
@@ -303,7 +338,8 @@ ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const Prod
                             {bytes_of(p.result, result_dtype)}};
   alternatives.believes_tried = true;
   const Choice choice = fastest(gpu, alternatives, options.measures);
-  if (choice.name.empty()) return {nullptr, "cuBLASLt has no kernel for it"};
+  if (choice.name.empty()) return {{nullptr, "cuBLASLt has no kernel for it"}};
+  if (choice.name.starts_with(tiles_prefix)) return {{nullptr, {}, choice.seconds}, make_tiles(choice.name)};
   // The library finds out what its kernels are when it is first shown one: beside what is left to do before a run.
   static const auto starting = std::async(std::launch::async, [gpu = &gpu, types, result_types, p, name = choice.name] {
     try {
@@ -312,7 +348,16 @@ ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const Prod
       // The first run says so.
     }
   });
-  return {make(choice.name, choice.was_tried), {}, choice.seconds};
+  return {{make(choice.name, choice.was_tried), {}, choice.seconds}};
+}
+
+}  // namespace
+
+const std::string& cublas_refusal() { return cublas().refusal; }
+const std::string& cublas_version() { return cublas().version; }
+
+ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& p, const LibraryOptions& options, const BiasRelu* after) {
+  return find_product(gpu, dtype, result_dtype, p, options, after, std::nullopt).by_library;
 }
 
 void load_cublas_ahead() {
@@ -337,7 +382,8 @@ LibraryChoice make_matmul_call(Gpu& gpu, const ir::Graph& graph, const ir::Node&
     p.batch = 1;
   }
   if (p.batch > 1) p.result.batch_stride = p.result.rows * p.result.columns;
-  auto choice = make_product(gpu, type.dtype, type.dtype, p, options, after);
+  auto [choice, tiles] = find_product(gpu, type.dtype, type.dtype, p, options, after, by_tiles(p, options));
+  if (tiles) return {std::move(tiles), {}, choice.seconds};
   if (!choice.product) return {nullptr, choice.refusal};
   return {std::make_unique<MatmulCall>(std::move(choice.product), after), {}, choice.seconds};
 }

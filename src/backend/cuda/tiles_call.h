@@ -1,0 +1,18 @@
+// Contractions by kernels of tiles.
+#pragma once
+
+#include "backend/cuda/tiles.h"
+
+#include <string>
+#include <vector>
+
+namespace weft::cuda {
+
+/// Tiles that may be fast, the likeliest first; none where such kernels can't be used. Their code is loaded.
+std::vector<std::string> tiles_names(Gpu& gpu, ConvolutionMember member, DType dtype, const ConvolutionGeometry& geometry);
+
+/// With the tiles of one name.
+LibraryChoice make_tiles_call(Gpu& gpu, ConvolutionMember member, DType dtype, const ConvolutionGeometry& geometry, const BiasRelu* after,
+                              const std::string& name);
+
+}  // namespace weft::cuda

@@ -1,0 +1,210 @@
+// Kernels of tiles: their code compiles, and what they are given covers a convolution.
+#include "backend/cuda/tiles.h"
+
+#include "backend/cuda/compiler.h"
+#include "backend/cuda/tiles_call.h"
+#include "compile/backend.h"
+
+#include <weft/ndarray.h>
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace weft::cuda {
+namespace {
+
+using Geometry = ConvolutionGeometry;
+using Member = ConvolutionMember;
+
+constexpr Member members[] = {Member::forward, Member::data_gradient, Member::weights_gradient};
+
+/// `high`: padding at the ends.
+Geometry geometry(std::int64_t images, Geometry::Sizes in, std::int64_t in_channels, std::int64_t out_channels, Geometry::Sizes window,
+                  Geometry::Sizes strides, Geometry::Sizes dilations, Geometry::Sizes low, Geometry::Sizes high, std::int64_t groups = 1) {
+  Geometry g;
+  g.images = images, g.in_channels = in_channels, g.out_channels = out_channels, g.groups = groups;
+  g.in = in, g.window = window, g.strides = strides, g.dilations = dilations, g.low = low;
+  for (std::size_t d = 0; d < 3; ++d) g.out[d] = (in[d] + low[d] + high[d] - (window[d] - 1) * dilations[d] - 1) / strides[d] + 1;
+  return g;
+}
+
+const Geometry geometries[] = {
+    geometry(2, {1, 6, 7}, 8, 12, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}),
+    geometry(1, {1, 9, 8}, 4, 8, {1, 3, 2}, {1, 2, 2}, {1, 1, 1}, {0, 1, 0}, {0, 0, 1}),
+    geometry(2, {1, 9, 8}, 1, 5, {1, 5, 5}, {1, 1, 1}, {1, 1, 1}, {0, 2, 2}, {0, 2, 2}),
+    geometry(1, {4, 5, 6}, 3, 7, {2, 2, 3}, {2, 1, 3}, {1, 2, 2}, {0, 1, 1}, {1, 1, 0}),
+    geometry(1, {1, 9, 9}, 4, 8, {1, 3, 3}, {1, 2, 2}, {1, 2, 3}, {0, 2, 2}, {0, 2, 2}, 2),
+    geometry(1, {1, 7, 7}, 3, 4, {1, 1, 1}, {1, 2, 2}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 2),
+    geometry(3, {1, 8, 8}, 6, 10, {1, 4, 4}, {1, 2, 2}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}),
+    geometry(37, {1, 1, 1}, 20, 24, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}),
+    geometry(16, {1, 1, 1}, 1000, 132, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}),
+    geometry(5, {1, 14, 14}, 32, 64, {1, 5, 5}, {1, 1, 1}, {1, 1, 1}, {0, 2, 2}, {0, 2, 2}),
+};
+
+TEST(CudaTiles, CompileForEveryGeneration) {
+  const Compiler& compiler = Compiler::instance();
+  if (!compiler.refusal().empty()) GTEST_SKIP() << compiler.refusal();
+  constexpr int capabilities[] = {80, 90, 100};
+  for (const DType dtype : {f32, f64})
+    for (std::size_t m = 0; m < 3; ++m) {
+      const Member member = members[m];
+      const auto tiles = tiles_for(dtype);
+      for (std::size_t i = m; i < tiles.size(); i += 3) {
+        const int unit = i % 2 == 1 ? 1 : 16 / static_cast<int>(size_of(dtype)), capability = capabilities[i % 3];
+        const TilesDesc desc{member, dtype, unit, unit, member == Member::data_gradient ? 1 : unit, i % 2 == 0 ? 1 : 4};
+        EXPECT_NO_THROW(compiler.compile(generate(desc, tiles[i]).text, compiler.target(capability))) << desc.str() << " " << tiles[i].str();
+      }
+      EXPECT_NO_THROW(compiler.compile(generate_sum_of_parts(dtype, 1).text, compiler.target(90)));
+    }
+}
+
+TEST(CudaTiles, AreNamedAfterWhatTheyCompute) {
+  const TilesConfig config = tiles_for(f32)[0];
+  const TilesSource source = generate({Member::weights_gradient, f32, 4, 4, 4, 1}, config);
+  EXPECT_EQ(source.entry, "conv_weights_gradient_f32_by_4_4_4_128x128x16_8x8x3");
+  EXPECT_NE(source.text.find("void __launch_bounds__(threads, resident) " + source.entry + "("), std::string::npos);
+}
+
+TEST(CudaTiles, ShareCodeAmongSizes) {
+  TilesProblem some, more;
+  ASSERT_EQ(describe_problem(Member::forward, f32, geometries[0], some), "");
+  Geometry g = geometries[0];
+  g.images = 100;
+  ASSERT_EQ(describe_problem(Member::forward, f32, g, more), "");
+  EXPECT_EQ(generate(some.desc, tiles_for(f32)[0]).text, generate(more.desc, tiles_for(f32)[0]).text);
+  EXPECT_EQ(more.rows(), 50 * some.rows());
+}
+
+/// Every place of the data is in one class, and each pair of a place of the result and a tap that reads it is met once.
+TEST(CudaTiles, DealOutStridedGradientsOfDataToClasses) {
+  for (const Geometry& g : geometries) {
+    TilesProblem p;
+    ASSERT_EQ(describe_problem(Member::data_gradient, f32, g, p), "");
+    std::int64_t places = 0, met = 0, expected = 0;
+    for (const auto& c : p.classes) {
+      places += c.rows;
+      std::int64_t pairs = g.images;
+      for (std::size_t d = 0; d < 3; ++d) {
+        std::int64_t of_axis = 0;
+        for (std::int64_t i = 0; i < c.axes[d].places && c.terms > 0; ++i)
+          for (std::int64_t t = 0; t < c.axes[d].taps; ++t) {
+            const std::int64_t at = i + c.axes[d].first_delta + t * c.axes[d].delta_step;
+            of_axis += at >= 0 && at < g.out[d];
+          }
+        pairs *= of_axis;
+      }
+      met += pairs;
+    }
+    std::int64_t pairs = g.images;
+    for (std::size_t d = 0; d < 3; ++d) {
+      std::int64_t of_axis = 0;
+      for (std::int64_t o = 0; o < g.out[d]; ++o)
+        for (std::int64_t w = 0; w < g.window[d]; ++w) {
+          const std::int64_t at = o * g.strides[d] + w * g.dilations[d] - g.low[d];
+          of_axis += at >= 0 && at < g.in[d];
+        }
+      pairs *= of_axis;
+    }
+    expected = pairs;
+    EXPECT_EQ(places, g.images * Geometry::product(g.in));
+    EXPECT_EQ(met, expected);
+  }
+}
+
+TEST(CudaTiles, CutSumsOnlyWhereResultsAreFew) {
+  TilesProblem p;
+  Geometry g = geometries[9];
+  g.images = 16;
+  ASSERT_EQ(describe_problem(Member::weights_gradient, f32, g, p), "");
+  EXPECT_GT(splits_for(p, tiles_for(f32)[3], 1, 132), 5);
+  g.images = 1024;
+  ASSERT_EQ(describe_problem(Member::forward, f32, g, p), "");
+  EXPECT_EQ(splits_for(p, tiles_for(f32)[3], 1, 132), 1);
+}
+
+std::vector<double> numbers(std::size_t count, unsigned seed) {
+  std::mt19937 engine(seed);
+  std::uniform_real_distribution<double> between(-1, 1);
+  std::vector<double> list(count);
+  for (auto& n : list) n = between(engine);
+  return list;
+}
+
+/// The result and the sum of the terms' magnitudes, by plain loops.
+std::pair<std::vector<double>, std::vector<double>> convolved(Member m, const Geometry& g, const std::vector<double>& x, const std::vector<double>& w,
+                                                              const std::vector<double>& y) {
+  const std::int64_t all_in = g.in_channels * g.groups, of_group = g.out_channels / g.groups;
+  const std::size_t size = m == Member::forward ? y.size() : m == Member::data_gradient ? x.size() : w.size();
+  std::vector<double> sums(size), magnitudes(size);
+  for (std::int64_t n = 0; n < g.images; ++n)
+    for (std::int64_t o = 0; o < g.places(); ++o)
+      for (std::int64_t t = 0; t < Geometry::product(g.window); ++t) {
+        const std::int64_t os[] = {o / (g.out[1] * g.out[2]), o / g.out[2] % g.out[1], o % g.out[2]},
+                           ts[] = {t / (g.window[1] * g.window[2]), t / g.window[2] % g.window[1], t % g.window[2]};
+        std::int64_t place = n;
+        bool inside = true;
+        for (std::size_t d = 0; d < 3; ++d) {
+          const std::int64_t at = os[d] * g.strides[d] + ts[d] * g.dilations[d] - g.low[d];
+          inside &= at >= 0 && at < g.in[d];
+          place = place * g.in[d] + at;
+        }
+        for (std::int64_t co = 0; inside && co < g.out_channels; ++co)
+          for (std::int64_t ci = 0; ci < g.in_channels; ++ci) {
+            const auto xi = static_cast<std::size_t>(place * all_in + co / of_group * g.in_channels + ci),
+                       wi = static_cast<std::size_t>((t * g.in_channels + ci) * g.out_channels + co),
+                       yi = static_cast<std::size_t>((n * g.places() + o) * g.out_channels + co);
+            const auto to = m == Member::forward ? yi : m == Member::data_gradient ? xi : wi;
+            const double term = m == Member::forward ? x[xi] * w[wi] : m == Member::data_gradient ? y[yi] * w[wi] : x[xi] * y[yi];
+            sums[to] += term;
+            magnitudes[to] += std::abs(term);
+          }
+      }
+  return {std::move(sums), std::move(magnitudes)};
+}
+
+NDArray on_gpu(const std::vector<double>& values, DType dtype) {
+  NDArray a(f64, {static_cast<std::int64_t>(values.size())});
+  std::ranges::copy(values, a.elements<double>().begin());
+  return a.cast(dtype).to(Device::cuda(0));
+}
+
+void expect_convolved(Gpu& gpu, Member m, DType dtype, const Geometry& g, const TilesConfig& config) {
+  const auto x = numbers(static_cast<std::size_t>(g.images * Geometry::product(g.in) * g.in_channels * g.groups), 1),
+             w = numbers(static_cast<std::size_t>(g.columns() * g.out_channels), 2),
+             y = numbers(static_cast<std::size_t>(g.images * g.places() * g.out_channels), 3);
+  const auto [expected, magnitudes] = convolved(m, g, x, w, y);
+  const NDArray left = on_gpu(m == Member::data_gradient ? y : x, dtype), right = on_gpu(m == Member::weights_gradient ? y : w, dtype);
+  NDArray result = on_gpu(std::vector<double>(expected.size(), 7), dtype);
+  for (const char* blocks_each : {" 1", " 4"}) {
+    const auto made = make_tiles_call(gpu, m, dtype, g, nullptr, config.str() + blocks_each);
+    ASSERT_TRUE(made.call) << made.refusal;
+    const auto scratch = gpu.allocate(made.call->scratch_bytes(), "a test");
+    void* const operands[] = {const_cast<std::byte*>(left.data()), const_cast<std::byte*>(right.data())};
+    void* const results[] = {result.data()};
+    made.call->enqueue(gpu.stream(), operands, results, scratch.get());
+    const NDArray got = result.to(Device::cpu()).cast(f64);
+    const double epsilon = dtype == f32 ? 6e-8 : 1.2e-16;
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      // Operands are rounded, then each product and each of the sums, whose errors seldom add up.
+      ASSERT_NEAR(got.elements<double>()[i], expected[i], epsilon * (8 * magnitudes[i] + 1)) << config.str() << blocks_each << " at " << i;
+  }
+}
+
+TEST(CudaTiles, ConvolveAsPlainLoopsDo) {
+  if (const auto why = why_not(Backend::cuda); !why.empty()) GTEST_SKIP() << why;
+  std::size_t next = 0;
+  for (const DType dtype : {f32, f64})
+    for (const Geometry& g : geometries)
+      for (const Member m : members) {
+        SCOPED_TRACE(std::to_string(&g - geometries) + ", " + std::to_string(static_cast<int>(m)));
+        const auto tiles = tiles_for(dtype);
+        expect_convolved(Gpu::at(0), m, dtype, g, tiles[next++ % tiles.size()]);
+      }
+}
+
+}  // namespace
+}  // namespace weft::cuda

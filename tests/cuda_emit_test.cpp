@@ -26,7 +26,7 @@ namespace {
 
 constexpr cuda::DeviceProperties h100{.compute_capability = 90, .multiprocessors = 132, .shared_bytes_per_block = 232448};
 
-/// The kernels of a graph, when no library takes any operation but sorting.
+/// The kernels of a graph, when no library takes any operation but sorting, and what loops and branches compute is left out.
 std::vector<cuda::Generated> kernels_of(Graph& g, const std::vector<FeedType>& feeds, const Tensors& targets) {
   const Compiled compiled = compile(*g.state(), feeds, targets, {}, {.backend = Backend::reference});
   const Program& program = compiled.program;
@@ -34,7 +34,7 @@ std::vector<cuda::Generated> kernels_of(Graph& g, const std::vector<FeedType>& f
       program, stitch_rules(settled({})),
       [&](ir::NodeId id) {
         const auto name = program.graph[id].op->name;
-        return name == "sort" || name == "arg_sort" || name == "top_k";
+        return name == "sort" || name == "arg_sort" || name == "top_k" || program.graph[id].op->kind == Kind::control;
       },
       kernel::targets::gpu);
   std::vector<cuda::Generated> kernels;

@@ -86,7 +86,7 @@ const std::vector<OpCase>& op_cases() {
     std::vector<OpCase> list;
     for (auto family :
          {unary_cases, binary_cases, movement_cases, reduction_cases, cumulative_cases, sort_cases, indexing_cases, matmul_cases, convolution_cases,
-          pooling_cases, random_cases, activation_cases, loss_cases, normalization_cases, optimizer_cases, recurrent_cases}) {
+          pooling_cases, random_cases, activation_cases, loss_cases, normalization_cases, optimizer_cases, recurrent_cases, control_cases}) {
       auto rows = family();
       std::ranges::move(rows, std::back_inserter(list));
     }

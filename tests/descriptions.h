@@ -99,6 +99,7 @@ std::vector<OpCase> loss_cases();
 std::vector<OpCase> normalization_cases();
 std::vector<OpCase> optimizer_cases();
 std::vector<OpCase> recurrent_cases();
+std::vector<OpCase> control_cases();
 
 /// All of them.
 const std::vector<OpCase>& op_cases();

@@ -3,6 +3,7 @@
 
 #include <weft/activation.h>
 #include <weft/axes.h>
+#include <weft/control.h>
 #include <weft/convolution.h>
 #include <weft/cumulative.h>
 #include <weft/device.h>

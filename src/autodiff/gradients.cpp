@@ -56,20 +56,20 @@ bool surely_equal(const Shape& a, const Shape& b) { return a.is_static() && a ==
 
 class Walk {
  public:
-  Walk(GraphState& graph, Tensor y, std::span<const Tensor> xs) : graph_(graph), y_(y) {
-    reaches_x_.resize(static_cast<std::size_t>(y.node()) + 1);
+  Walk(GraphState& graph, std::span<const Tensor> ys, std::span<const Tensor> xs) : graph_(graph) {
+    for (const auto& y : ys) last_ = std::max(last_, y.node());
+    reaches_x_.resize(static_cast<std::size_t>(last_ + 1));
     cotangents_.resize(reaches_x_.size());
     for (const auto& x : xs)
-      if (x.node() <= y.node()) targets_.push_back({x.node(), x.output()});
+      if (x.node() <= last_) targets_.push_back({x.node(), x.output()});
     std::sort(targets_.begin(), targets_.end());
     mark();
   }
 
+  void start(Tensor y, Tensor weight) { accumulate({y.node(), y.output()}, weight); }
+
   void run() {
-    std::vector<bool> from_y(reaches_x_.size());
-    from_y[static_cast<std::size_t>(y_.node())] = true;
-    accumulate({y_.node(), y_.output()}, broadcast_like(scalar_constant(graph_, 1.0, y_.dtype()), y_));
-    for (ir::NodeId id = y_.node(); id >= 0; --id) {
+    for (ir::NodeId id = last_; id >= 0; --id) {
       const auto& slots = cotangents_[static_cast<std::size_t>(id)];
       if (!reaches_x_[static_cast<std::size_t>(id)] || std::none_of(slots.begin(), slots.end(), [](Tensor t) { return static_cast<bool>(t); }))
         continue;
@@ -77,9 +77,9 @@ class Walk {
     }
   }
 
-  /// Empty when y doesn't depend on v.
+  /// Empty when no y depends on t.
   Tensor cotangent(Tensor t) const {
-    if (t.node() > y_.node()) return {};
+    if (t.node() > last_) return {};
     const auto& slots = cotangents_[static_cast<std::size_t>(t.node())];
     return slots.empty() ? Tensor{} : slots[static_cast<std::size_t>(t.output())];
   }
@@ -87,7 +87,7 @@ class Walk {
  private:
   /// Marks the operations whose results depend on some x; only through them do derivatives flow.
   void mark() {
-    for (ir::NodeId id = 0; id <= y_.node(); ++id) {
+    for (ir::NodeId id = 0; id <= last_; ++id) {
       const auto& node = graph_.ir[id];
       bool reaches = false;
       for (auto v : node.operands) reaches = reaches || depends(v);
@@ -132,13 +132,25 @@ class Walk {
   }
 
   GraphState& graph_;
-  Tensor y_;
+  ir::NodeId last_ = -1;
   std::vector<ir::Value> targets_;
   std::vector<bool> reaches_x_;
   std::vector<std::vector<Tensor>> cotangents_;
 };
 
 }  // namespace
+
+std::vector<Tensor> differentiate(GraphState& graph, std::span<const Tensor> ys, std::span<const Tensor> weights, std::span<const Tensor> xs) {
+  Walk walk(graph, ys, xs);
+  for (std::size_t i = 0; i < ys.size(); ++i) walk.start(ys[i], weights[i]);
+  walk.run();
+  std::vector<Tensor> result;
+  for (auto x : xs) {
+    const Tensor d = walk.cotangent(x);
+    result.push_back(d ? d : broadcast_like(scalar_constant(graph, 0.0, x.dtype()), x));
+  }
+  return result;
+}
 
 std::vector<Tensor> Graph::gradients(Tensor y, std::span<const Tensor> xs, std::source_location where) {
   const auto location = ir::Location::of(where);
@@ -153,15 +165,8 @@ std::vector<Tensor> Graph::gradients(Tensor y, std::span<const Tensor> xs, std::
   for (auto x : xs) check(x, "x");
 
   const Tensor value = implicitly_read(y);
-  Walk walk(*state_, value, xs);
-  walk.run();
-  std::vector<Tensor> result;
-  for (auto x : xs) {
-    Tensor d = walk.cotangent(x);
-    if (!d) d = broadcast_like(scalar_constant(*state_, 0.0, x.dtype(), where), x);
-    result.push_back(d);
-  }
-  return result;
+  const Tensor weight = broadcast_like(scalar_constant(*state_, 1.0, value.dtype(), where), value);
+  return differentiate(*state_, {&value, 1}, {&weight, 1}, xs);
 }
 
 }  // namespace weft

@@ -1,6 +1,7 @@
 // The table of contents of the compiler: every pass, in order.
 #include "compile/pipeline.h"
 
+#include "compile/control.h"
 #include "compile/flops.h"
 #include "compile/verify.h"
 #include "graph/build.h"
@@ -22,6 +23,7 @@ struct Pass {
 };
 
 constexpr Pass simplifications[] = {
+    {"unroll loops", unroll_loops},
     {"fold constants", fold_constants},
     {"channels last", channels_last},
     // Rules look for one value used twice.
@@ -42,6 +44,7 @@ constexpr Switch optional[] = {
     {"join products", "a sum of products of few terms is one product of all their terms"},
     {"lay out matrices", "a transposed matrix that several products of few rows read is laid out for them once"},
     {"merge identical", "identical operations become one"},
+    {"unroll loops", "loops of few iterations are laid out one after the other; a branch whose predicate is a constant is taken"},
 };
 
 bool is_wanted(const Pass& pass, const RunOptions& options) {
@@ -113,6 +116,17 @@ std::string operations_of(const Explanation& explanation, const Listing& listing
 
 std::span<const Switch> optional_passes() { return optional; }
 
+Program simplified(Program program, const RunOptions& options) {
+  for (const auto& pass : simplifications)
+    if (is_wanted(pass, options)) program = pass.run(program, options);
+  return program;
+}
+
+std::unique_ptr<CompiledProgram> make_program(const Program& program, const RunOptions& options) {
+  return options.backend != Backend::reference && has_control(program) ? make_controlled(program, options)
+                                                                       : make_code(options.backend, program, options);
+}
+
 Backend resolve(Backend backend) {
   struct Named {
     std::string_view name;
@@ -150,7 +164,7 @@ Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::
       compiled.program = pass.run(compiled.program, compiled.options);
       finished(pass.name);
     }
-  compiled.code = make_code(compiled.options.backend, compiled.program, compiled.options);
+  compiled.code = make_program(compiled.program, compiled.options);
   compiled.statistics.passes.emplace_back("generate code", timer.lap());
   compiled.code->describe(compiled.statistics);
   count_work(compiled.program, compiled.statistics);

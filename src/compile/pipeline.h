@@ -27,6 +27,11 @@ struct Compiled {
 Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations,
                  const RunOptions& options);
 
+/// The program after all passes.
+Program simplified(Program program, const RunOptions& options);
+/// Runs a simplified program; the options are settled.
+std::unique_ptr<CompiledProgram> make_program(const Program& program, const RunOptions& options);
+
 /// The passes that can be left out.
 std::span<const Switch> optional_passes();
 

@@ -66,6 +66,7 @@ Program Rewriter::finish() {
     if (!map_[static_cast<std::size_t>(v.node)].empty()) to_.variables.push_back({v.variable, mapped({v.node, 0}).node});
   for (auto v : from_.targets) to_.targets.push_back(mapped(v));
   for (auto u : from_.updates) to_.updates.push_back({u.variable, mapped(u.value)});
+  to_.keeps_variables = from_.keeps_variables;
   return std::move(to_);
 }
 

@@ -37,6 +37,8 @@ struct Program {
   std::vector<Variable> variables;
   std::vector<ir::Value> targets;
   std::vector<Update> updates;
+  /// Whether a run that fails must leave variables as they were. The states of a loop are lost then anyway.
+  bool keeps_variables = true;
 
   /// The graph and its results as text, for dumps.
   std::string str() const;
@@ -73,6 +75,8 @@ class Rewriter {
 /// feeds and expands shape-dependent operations. Throws RunError for missing, surplus or unfitting feeds.
 Program specialize(const GraphState& graph, std::span<const FeedType> feeds, std::span<const Tensor> targets, std::span<const Operation> operations);
 
+/// Loops of few iterations are laid out; of branches whose predicate is a constant the one that is taken is left.
+Program unroll_loops(const Program& program, const RunOptions& options);
 /// Operations on constants become constants.
 Program fold_constants(const Program& program, const RunOptions& options);
 /// Algebraic rules; see rules.cpp.

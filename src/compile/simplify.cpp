@@ -57,6 +57,7 @@ std::shared_ptr<const Literal> evaluate(const ir::Graph& graph, const ir::Node& 
 bool is_foldable(const ir::Graph& graph, const ir::Node& node) {
   return !node.operands.empty() && node.types.size() == 1 && node.op->is_pure() && node.op->evaluate &&
          std::all_of(node.operands.begin(), node.operands.end(), [&](auto v) { return constant_of(graph, v) != nullptr; }) &&
+         node.op->kind != Kind::control &&
          // These can fail at run time, which is where the failure belongs.
          node.op->name != "gather" && node.op->name != "scatter";
 }

@@ -1,5 +1,6 @@
 #include "compile/program.h"
-#include "graph/build.h"
+#include "graph/function.h"
+#include "ops/control.h"
 
 #include <weft/error.h>
 
@@ -8,6 +9,62 @@
 
 namespace weft {
 namespace {
+
+// What building could not know is found now: still the user's mistake, but of this run's feeds.
+
+std::string place(const ir::Node& node) { return node.where.line ? " (at " + node.where.str() + ")" : ""; }
+
+void infer(const ir::Graph& graph, ir::Node& node) {
+  try {
+    infer_types(graph, node);
+  } catch (const GraphError& e) { throw RunError(std::string(e.what()) + place(node)); }
+  for (const auto& t : node.types)
+    if (!t.shape.is_static()) throw InternalError(ir::describe(node) + ": type " + t.str() + " is unknown although all operands' are known");
+}
+
+ir::Value expand(const ir::Node& node, Expansion& expansion) {
+  try {
+    return node.op->expand(expansion);
+  } catch (const GraphError& e) { throw RunError(std::string(e.what()) + place(node)); }
+}
+
+std::shared_ptr<const ir::Function> specialized(const ir::Function& function, std::span<const TensorType> parameters);
+
+/// Adds an operation whose operands stand in `graph`, or what it expands to; gives its results.
+std::vector<ir::Value> add(ir::Graph& graph, ir::Node node) {
+  node.control.clear();
+  if (const auto functions = ops::functions_of(*node.op); !functions.empty()) {
+    std::vector<TensorType> operands;
+    for (auto v : node.operands) operands.push_back(graph.type(v));
+    const auto parameters = ops::parameter_types(*node.op, node.attributes, operands);
+    for (auto name : functions) node.attributes.set(std::string(name), specialized(node.attributes.function(name), parameters));
+  }
+  infer(graph, node);
+  if (node.op->expand) {
+    Expansion expansion(graph, node);
+    if (const auto replacement = expand(node, expansion); replacement.node >= 0) {
+      const auto count = node.types.size();
+      if (count == 1 || graph[replacement.node].types.size() != count) return {replacement};
+      std::vector<ir::Value> results;
+      for (std::size_t i = 0; i < count; ++i) results.push_back({replacement.node, static_cast<std::int32_t>(i)});
+      return results;
+    }
+  }
+  return add_node(graph, std::move(node));
+}
+
+std::shared_ptr<const ir::Function> specialized(const ir::Function& function, std::span<const TensorType> parameters) {
+  auto made = std::make_shared<ir::Function>();
+  std::vector<ir::Value> given;
+  for (const auto& type : parameters) {
+    ir::Node node = function.graph.nodes[given.size()];
+    node.types = {type};
+    node.attributes.set_shape(type.shape);
+    given.push_back({made->graph.add(std::move(node)), 0});
+  }
+  made->results = put(function, given, [&](ir::Node node) { return add(made->graph, std::move(node)); });
+  return made;
+}
 
 class Specializer {
  public:
@@ -55,7 +112,9 @@ class Specializer {
     }
     for (ir::NodeId id = 0; id < graph_.size(); ++id)
       if (needed_[static_cast<std::size_t>(id)] && graph_[id].op->name == "placeholder" && !fed_.contains(id))
-        throw RunError("run: " + ir::describe(graph_[id]) + " of type " + graph_[id].types[0].str() + " is not fed");
+        throw RunError(graph_[id].attributes.flag("parameter")
+                           ? "run: a target is computed in the body of a loop or branch; take it from what that gives"
+                           : "run: " + ir::describe(graph_[id]) + " of type " + graph_[id].types[0].str() + " is not fed");
   }
 
   /// A read sees the last assignment to its variable among everything that it depends on.
@@ -124,46 +183,17 @@ class Specializer {
       return;
     }
     ir::Node made = node;
-    made.control.clear();
     for (auto& v : made.operands) v = map_[static_cast<std::size_t>(v.node)][static_cast<std::size_t>(v.output)];
     if (node.op->name == "placeholder") {
+      made.control.clear();
       made.types = {fed_.at(id)};
       made.attributes.set_shape(made.types[0].shape);
+      program_.feeds.push_back({id, program_.graph.add(std::move(made))});
+      slots = {{program_.feeds.back().node, 0}};
     } else {
-      infer(made);
-      for (const auto& t : made.types)
-        if (!t.shape.is_static()) throw InternalError(ir::describe(made) + ": type " + t.str() + " is unknown although all operands' are known");
+      slots = add(program_.graph, std::move(made));
     }
-    if (made.op->expand) {
-      Expansion expansion(program_.graph, made);
-      if (const auto replacement = expand(made, expansion); replacement.node >= 0) {
-        const auto count = program_.graph[replacement.node].types.size();
-        if (made.types.size() == count && count > 1) {
-          for (std::size_t i = 0; i < count; ++i) slots.push_back({replacement.node, static_cast<std::int32_t>(i)});
-        } else {
-          slots = {replacement};
-        }
-        return;
-      }
-    }
-    const auto count = made.types.size();
-    const auto added = program_.graph.add(std::move(made));
-    if (node.op->name == "placeholder") program_.feeds.push_back({id, added});
-    for (std::size_t i = 0; i < count; ++i) slots.push_back({added, static_cast<std::int32_t>(i)});
   }
-
-  // What building could not know is found now: still the user's mistake, but of this run's feeds.
-  void infer(ir::Node& node) {
-    try {
-      infer_types(program_.graph, node);
-    } catch (const GraphError& e) { throw RunError(std::string(e.what()) + place(node)); }
-  }
-  static ir::Value expand(const ir::Node& node, Expansion& expansion) {
-    try {
-      return node.op->expand(expansion);
-    } catch (const GraphError& e) { throw RunError(std::string(e.what()) + place(node)); }
-  }
-  static std::string place(const ir::Node& node) { return node.where.line ? " (at " + node.where.str() + ")" : ""; }
 
   const GraphState& state_;
   const ir::Graph& graph_;

@@ -1,4 +1,5 @@
 #include "graph/attributes.h"
+#include "graph/ir.h"
 
 #include <weft/error.h>
 
@@ -40,6 +41,10 @@ bool equal(const Attribute& a, const Attribute& b) {
     const auto& y = std::get<std::shared_ptr<const Literal>>(b);
     return *x == y || **x == *y;
   }
+  if (const auto* x = std::get_if<std::shared_ptr<const ir::Function>>(&a)) {
+    const auto& y = std::get<std::shared_ptr<const ir::Function>>(b);
+    return *x == y || ir::equal(**x, *y);
+  }
   // Bits rather than values: -0.0 is not 0.0, and a NaN equals itself.
   const auto same_bits = [](double x, double y) { return std::bit_cast<std::uint64_t>(x) == std::bit_cast<std::uint64_t>(y); };
   if (const auto* x = std::get_if<double>(&a)) return same_bits(*x, std::get<double>(b));
@@ -74,6 +79,12 @@ void Attributes::set_shape(const Shape& shape, std::string_view name) {
 
 void Attributes::missing(std::string_view name) { throw InternalError("attribute " + std::string(name) + " is missing or of another kind"); }
 
+bool ir::equal(const Function& a, const Function& b) {
+  return a.results == b.results && std::ranges::equal(a.graph.nodes, b.graph.nodes, [](const Node& x, const Node& y) {
+           return x.op == y.op && x.operands == y.operands && x.types == y.types && x.attributes == y.attributes;
+         });
+}
+
 bool operator==(const Attributes& a, const Attributes& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](const auto& x, const auto& y) { return x.first == y.first && equal(x.second, y.second); });
@@ -92,6 +103,10 @@ std::size_t hash_of(const Attributes& attributes) {
     else if (const auto* li = std::get_if<std::vector<std::int64_t>>(&value)) mix_raw(li->data(), li->size() * sizeof(std::int64_t));
     else if (const auto* ld = std::get_if<std::vector<double>>(&value)) mix_raw(ld->data(), ld->size() * sizeof(double));
     else if (const auto* l = std::get_if<std::shared_ptr<const Literal>>(&value)) mix_raw((*l)->bytes.data(), (*l)->bytes.size());
+    else if (const auto* f = std::get_if<std::shared_ptr<const ir::Function>>(&value)) {
+      const std::size_t size = (*f)->graph.nodes.size();
+      mix_raw(&size, sizeof size);
+    }
   }
   return h;
 }

@@ -14,6 +14,10 @@
 
 namespace weft {
 
+namespace ir {
+struct Function;
+}
+
 /// Immutable elements of a constant, dense; `splat` holds one element that fills the shape.
 struct Literal {
   TensorType type;
@@ -26,8 +30,8 @@ struct Literal {
   friend bool operator==(const Literal&, const Literal&) = default;
 };
 
-using Attribute =
-    std::variant<std::int64_t, double, std::string, DType, std::vector<std::int64_t>, std::vector<double>, std::shared_ptr<const Literal>>;
+using Attribute = std::variant<std::int64_t, double, std::string, DType, std::vector<std::int64_t>, std::vector<double>,
+                               std::shared_ptr<const Literal>, std::shared_ptr<const ir::Function>>;
 
 bool equal(const Attribute& a, const Attribute& b);
 
@@ -50,6 +54,7 @@ class Attributes {
   const std::vector<std::int64_t>& integers(std::string_view name) const { return get<std::vector<std::int64_t>>(name); }
   const std::vector<double>& reals(std::string_view name) const { return get<std::vector<double>>(name); }
   const Literal& literal(std::string_view name) const { return *get<std::shared_ptr<const Literal>>(name); }
+  const ir::Function& function(std::string_view name) const { return *get<std::shared_ptr<const ir::Function>>(name); }
   /// A shape is kept as its sizes; absent means unranked.
   Shape shape(std::string_view name = "shape") const { return has(name) ? Shape(integers(name)) : Shape::unranked(); }
   void set_shape(const Shape& shape, std::string_view name = "shape");

@@ -77,6 +77,9 @@ Operation add_assign(Tensor variable, Operand value);
 /// A read of a variable, the tensor itself otherwise.
 Tensor implicitly_read(Tensor t);
 
+/// The derivatives of the sum of all elements of ys, each times its weight, with respect to xs, in the types of xs; zeros where no y depends on x.
+std::vector<Tensor> differentiate(GraphState& graph, std::span<const Tensor> ys, std::span<const Tensor> weights, std::span<const Tensor> xs);
+
 /// `[message] (at main.cpp:12)`.
 [[noreturn]] void fail_graph(const std::string& message, const ir::Location& where);
 

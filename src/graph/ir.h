@@ -58,6 +58,18 @@ struct Graph {
   }
 };
 
+/// What a loop or a branch computes: its first nodes are placeholders for what it is given, in order, and there are no others.
+struct Function {
+  Graph graph;
+  std::vector<Value> results;
+
+  std::vector<TensorType> parameter_types() const;
+  std::vector<TensorType> result_types() const;
+};
+
+/// Whether two functions compute the same, whatever labels say.
+bool equal(const Function& a, const Function& b);
+
 /// `conv2d "stem"`, for errors and dumps.
 std::string describe(const Node& node);
 

@@ -347,12 +347,39 @@ class Parser {
     }
     if (keyword("splat")) return splat();
     if (keyword("base64")) return base64();
+    if (keyword("function")) return function();
     const std::size_t start = at_;
     const DType t = dtype();
     skip_spaces();
     if (peek() != '[') return t;
     at_ = start;
     return listed();
+  }
+
+  Attribute function() {
+    auto function = std::make_shared<ir::Function>();
+    const std::size_t start = at_;
+    expect("{");
+    if (++depth_ > deepest) fail("functions inside functions inside functions to a depth of more than " + std::to_string(deepest));
+    bool parameters = true;
+    for (skip_lines(); !take("}"); skip_lines()) {
+      if (at_ >= text_.size()) fail_at(start, "expected '}' before the end of the text");
+      const std::size_t line = at_;
+      add_line(function->graph, line);
+      const ir::Node& added = function->graph.nodes.back();
+      const bool is_parameter = added.op->name == "placeholder";
+      if (is_parameter && !parameters) fail_at(line, "a function's placeholders come first");
+      if (added.op->kind == Kind::state || !added.control.empty()) fail_at(line, "a function can't have " + ir::describe(added) + " in this form");
+      parameters = is_parameter;
+      if (!at_line_end()) fail("expected the end of the line");
+    }
+    --depth_;
+    expect("(");
+    for (bool more = !take(")"); more; more = !take(")")) {
+      if (!function->results.empty()) expect(",");
+      function->results.push_back(value(function->graph));
+    }
+    return std::shared_ptr<const ir::Function>(function);
   }
 
   Attributes attributes() {
@@ -391,7 +418,7 @@ class Parser {
     return id;
   }
 
-  ir::Value operand(const ir::Graph& graph, const Primitive& op, bool first) {
+  ir::Value value(const ir::Graph& graph) {
     skip_spaces();
     const std::size_t start = at_;
     const ir::NodeId id = reference(graph);
@@ -403,8 +430,15 @@ class Parser {
     const auto results = graph[id].types.size();
     if (v.output < 0 || static_cast<std::size_t>(v.output) >= results)
       fail_at(start, "%" + std::to_string(id) + " has " + std::to_string(results) + " results");
-    if (op.kind == Kind::state && first && graph[id].op->name != "variable")
-      fail_at(start, std::string(op.name) + " takes a variable here, not " + ir::describe(graph[id]));
+    return v;
+  }
+
+  ir::Value operand(const ir::Graph& graph, const Primitive& op, bool first) {
+    skip_spaces();
+    const std::size_t start = at_;
+    const ir::Value v = value(graph);
+    if (op.kind == Kind::state && first && graph[v.node].op->name != "variable")
+      fail_at(start, std::string(op.name) + " takes a variable here, not " + ir::describe(graph[v.node]));
     return v;
   }
 
@@ -465,8 +499,11 @@ class Parser {
     return s;
   }
 
+  static constexpr int deepest = 64;
+
   std::string_view text_;
   std::size_t at_ = 0;
+  int depth_ = 0;
 };
 
 }  // namespace

@@ -124,6 +124,7 @@ enum class Kind : std::uint8_t {
   movement,     ///< result elements are operand elements or a fill value, at places known from the shapes
   source,       ///< no operands: constants, placeholders, iota, random bits
   state,        ///< variables, read, assign
+  control,      ///< loops and branches
 };
 
 struct Primitive {

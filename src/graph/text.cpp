@@ -114,18 +114,23 @@ struct AttributeText {
     return v.empty() ? "[.]" : "[" + joined(v, ",", [](auto d) { return text_of(d); }) + "]";
   }
   std::string operator()(const std::shared_ptr<const Literal>& v) const { return attribute_text(*v); }
+  std::string operator()(const std::shared_ptr<const ir::Function>& v) const {
+    return "function {\n" + print(v->graph, indent + "  ") + indent + "} (" + joined(v->results, ", ", operand) + ")";
+  }
+
+  static std::string reference(ir::NodeId id) { return "%" + decimal(id); }
+  static std::string operand(ir::Value v) { return reference(v.node) + (v.output ? "." + decimal(v.output) : ""); }
+  static std::string print(const ir::Graph& graph, const std::string& indent);
+
+  std::string indent;
 };
 
-}  // namespace
-
-std::string print(const ir::Graph& graph) {
-  auto reference = [](ir::NodeId id) { return "%" + decimal(id); };
-  auto operand = [&](ir::Value v) { return reference(v.node) + (v.output ? "." + decimal(v.output) : ""); };
-  auto attribute = [](const auto& entry) { return entry.first + "=" + std::visit(AttributeText{}, entry.second); };
+std::string AttributeText::print(const ir::Graph& graph, const std::string& indent) {
+  auto attribute = [&](const auto& entry) { return entry.first + "=" + std::visit(AttributeText{indent}, entry.second); };
   std::string s;
   for (ir::NodeId id = 0; id < graph.size(); ++id) {
     const ir::Node& node = graph[id];
-    s += reference(id);
+    s += indent + reference(id);
     if (node.types.size() > 1) s += ":" + decimal(node.types.size());
     s += " = " + std::string(node.op->name) + "(" + joined(node.operands, ", ", operand) + ")";
     if (!node.control.empty()) s += " after " + joined(node.control, ", ", reference);
@@ -136,6 +141,10 @@ std::string print(const ir::Graph& graph) {
   }
   return s;
 }
+
+}  // namespace
+
+std::string print(const ir::Graph& graph) { return AttributeText::print(graph, ""); }
 
 std::string Graph::str() const { return (state_->seed ? "seed " + decimal(state_->seed) + "\n" : "") + print(state_->ir); }
 

@@ -6,10 +6,15 @@
 //   %2 = mul(%0, %1) after %1 "scaled" : f32[?,4]
 //   %3:2 = max_pool(%2) {window=[2,2]} : f32[?,2], i32[?,2]
 //   %4 = neg(%3.1) : i32[?,2]
+//   %5 = for(%0) {body=function {
+//     %0 = placeholder() {dtype=i64, shape=[]} : i64[]
+//     ...
+//   } (%3), count=4, ...} : f32[?,4]
 //
 // Operations are numbered in order. `%3.1` is result 1 of operation 3. After a `#` the rest of a line is a comment.
 // Attributes: 3 | 0.5, inf, nan, nan(0x7ff8000000000001) | "text" | f32 | [1,2] | [0.5,1.0], [.] (an empty list of
-// reals) | literals: f32[2] {1.0,2.0}, splat f32[3,4] 0.5, base64 f32[100] "...". Numbers are read back bit by bit.
+// reals) | literals: f32[2] {1.0,2.0}, splat f32[3,4] 0.5, base64 f32[100] "..." |
+// functions: their operations, then their results. Numbers are read back bit by bit.
 #pragma once
 
 #include "graph/ir.h"

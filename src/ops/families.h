@@ -22,6 +22,7 @@ std::span<const Primitive> contractions();  // matmul
 std::span<const Primitive> convolutions();  // conv, conv_data_gradient, conv_weights_gradient
 std::span<const Primitive> pooling();       // pool, pool_gradient, ...
 std::span<const Primitive> random();        // random_bits, random_uniform, ...
+std::span<const Primitive> control();       // if, while, for
 
 /// Evaluates any elementwise primitive through its ScalarFunctions.
 void evaluate_elementwise(Evaluation& e);

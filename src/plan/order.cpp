@@ -96,7 +96,7 @@ class Orderer {
       if (!may_overwrite(w)) return false;
       if (!contains(step.reads, old)) continue;
       const bool overlays = std::any_of(step.overlays.begin(), step.overlays.end(), [&](const auto& o) { return o.read == old && o.written == v; });
-      if (writers.size() > 1 || !overlays) return false;
+      if (w != writers.front() || !overlays) return false;
     }
     for (int r : readers_[at(old)])
       for (int w : writers) {

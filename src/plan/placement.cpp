@@ -23,6 +23,7 @@ class Placer {
     for (std::size_t s = 0; s < schedule_.steps.size(); ++s) steps_.push_back(step(s));
     const plan::Plan plan = plan::make_plan(values_, steps_);
     result_.launches = plan.launches;
+    leave_out_copies(plan);
     result_.arena_bytes = plan.bytes;
     result_.live_maximum = plan.live_maximum;
     for (const auto& [v, number] : numbers_)
@@ -106,7 +107,7 @@ class Placer {
         bytes += values_[at(values.back())].bytes;
       }
       for (const auto& o : kernel::overlays(k->kernel, values)) step.overlays.push_back({o.read, o.written});
-      step.can_fail = !kernel::checked_terms(k->kernel).empty();
+      step.can_fail = program_.keeps_variables && !kernel::checked_terms(k->kernel).empty();
       step.can_join = bytes < joins_below || std::any_of(step.writes.begin(), step.writes.end(), [&](int v) { return values_[at(v)].replaces >= 0; });
     } else {
       const auto& library = std::get<Schedule::LibraryStep>(schedule_.steps[s]);
@@ -117,13 +118,25 @@ class Placer {
       if (library.epilogue)
         for (const auto& use : library.epilogue->buffers)
           if (use.value.node != library.node) (use.written ? step.writes : step.reads).push_back(number(use.value));
-      step.can_fail = failure_ == Failure::stops;
+      step.can_fail = program_.keeps_variables && failure_ == Failure::stops;
     }
     for (auto* list : {&step.reads, &step.writes}) {
       std::sort(list->begin(), list->end());
       list->erase(std::unique(list->begin(), list->end()), list->end());
     }
     return step;
+  }
+
+  /// A variable's value, copied to be changed in part, needs no copy when it is changed where it lies.
+  void leave_out_copies(const plan::Plan& plan) {
+    const auto is_needless = [&](int s) {
+      const auto* k = std::get_if<Schedule::KernelStep>(&schedule_.steps[at(s)]);
+      if (!k || !kernel::is_copy(k->kernel) || steps_[at(s)].overlays.size() != 1) return false;
+      const auto& [read, written] = steps_[at(s)].overlays[0];
+      return plan.is_in_place[at(written)] && values_[at(written)].replaces == read;
+    };
+    for (auto& launch : result_.launches) std::erase_if(launch, is_needless);
+    std::erase_if(result_.launches, [](const auto& launch) { return launch.empty(); });
   }
 
   void finish_copies() {
@@ -171,10 +184,11 @@ void describe(const Program& program, const Schedule& schedule, const Placement&
   s.live_maximum = placement.live_maximum;
   for (std::size_t i = 0; i < program.updates.size(); ++i)
     if (!placement.is_in_place[i]) s.shadow_bytes += schedule.type_of(program.graph, program.updates[i].value).byte_count();
-  for (const auto& step : schedule.steps) {
-    const Traffic t = traffic_of(program.graph, schedule, step);
-    s.bytes_read += t.read, s.bytes_written += t.written;
-  }
+  for (const auto& launch : placement.launches)
+    for (int step : launch) {
+      const Traffic t = traffic_of(program.graph, schedule, schedule.steps[static_cast<std::size_t>(step)]);
+      s.bytes_read += t.read, s.bytes_written += t.written;
+    }
   for (const auto* copies : {&placement.first_copies, &placement.last_copies})
     for (const auto& c : *copies) s.bytes_read += c.bytes, s.bytes_written += c.bytes;
 }

@@ -42,6 +42,14 @@ void mark(const Kernel& kernel, int id, std::vector<bool>& computed) {
 
 }  // namespace
 
+bool is_copy(const Kernel& kernel) {
+  if (kernel.stores.size() != 1 || kernel.scatters || kernel.scan || !kernel.reductions.empty()) return false;
+  const Store& store = kernel.stores[0];
+  const Expr& value = kernel.exprs[at(store.value)];
+  return value.kind == ExprKind::load && value.access.dtype == store.access.dtype && value.access.terms.empty() && store.access.terms.empty() &&
+         store.combine == Combine::set && !store.begins && same_address(value.access.address, store.access.address);
+}
+
 std::vector<Overlay> overlays(const Kernel& kernel, std::span<const int> values) {
   std::vector<Overlay> list;
   // Several results of a reducing kernel may be written by passes that each read its operands again, and those of a tile

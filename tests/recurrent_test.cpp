@@ -219,6 +219,80 @@ TEST_F(Recurrent, NoStepsLeaveTheStateAsItWas) {
   expect(r.cells, {});
 }
 
+/// The layers of which T and N are known only when they run, beside those of which they were known when they were built, and their gradients.
+TEST_F(Recurrent, StepsMayBeCountedLate) {
+  constexpr std::int64_t most = 5, sequences = 3, inputs = 4, hidden = 2;
+  struct Layer {
+    const char* name;
+    std::int64_t rows;
+    std::function<std::vector<Tensor>(Tensor x, Tensor recurrent, Tensor input, Tensor lengths)> build;
+  };
+  const auto with = [](auto& o, Tensor input, Tensor lengths) {
+    o.input_weight = input, o.lengths = lengths;
+    return o;
+  };
+  const Layer layers[] = {
+      {"rnn", 1,
+       [&](Tensor x, Tensor r, Tensor w, Tensor) {
+         RnnOptions o;
+         o.activation = GateActivation::tanh, o.reverse = true;
+         const Rnn l = rnn(x, r, with(o, w, {}));
+         return std::vector{l.y, l.state};
+       }},
+      {"lstm", 4,
+       [&](Tensor x, Tensor r, Tensor w, Tensor lengths) {
+         LstmOptions o;
+         const Lstm l = lstm(x, r, with(o, w, lengths));
+         return std::vector{l.y, l.state, l.cell, l.cells, l.gates};
+       }},
+      {"lstm reversed", 4,
+       [&](Tensor x, Tensor r, Tensor w, Tensor lengths) {
+         LstmOptions o;
+         o.reverse = true;
+         const Lstm l = lstm(x, r, with(o, w, lengths));
+         return std::vector{l.y, l.state, l.cell, l.cells, l.gates};
+       }},
+      {"gru", 3,
+       [&](Tensor x, Tensor r, Tensor w, Tensor lengths) {
+         GruOptions o;
+         const Gru l = gru(x, r, with(o, w, lengths));
+         return std::vector{l.y, l.state, l.gates};
+       }},
+  };
+  for (const auto& layer : layers)
+    for (const std::int64_t steps : {std::int64_t{0}, std::int64_t{1}, most}) {
+      SCOPED_TRACE(std::string(layer.name) + ", " + std::to_string(steps) + " steps");
+      const auto results = [&](Shape shape, std::vector<std::string> without) {
+        Graph graph;
+        const Tensor x = graph.placeholder(shape, f64), r = graph.constant(waves({layer.rows * hidden, hidden}, 0.3, 0.5)),
+                     w = graph.constant(waves({layer.rows * hidden, inputs}, 1.1, 0.5)),
+                     lengths = graph.constant(NDArray::of<std::int32_t>({sequences}, {0, 2, static_cast<int>(steps)}));
+        std::vector<Tensor> targets = layer.build(x, r, w, lengths);
+        Tensor total = sum(square(targets[0]));
+        for (std::size_t i = 1; i < targets.size(); ++i) total = total + sum(sin(targets[i]));
+        for (auto d : graph.gradients(total, {x, r, w})) targets.push_back(d);
+        const Feeds feeds{{x, waves({steps, sequences, inputs}, 2.7)}};
+        RunOptions options;
+        options.without = std::move(without);
+        std::vector<std::vector<double>> values;
+        for (const auto& a : graph.run(feeds, targets, {}, options)) {
+          const NDArray here = a.to(Device::cpu());
+          values.emplace_back(here.elements<double>().begin(), here.elements<double>().end());
+        }
+        return values;
+      };
+      const auto expected = results({steps, sequences, inputs}, {});
+      for (const bool unrolls : {true, false}) {
+        const auto found = results({dynamic, dynamic, inputs}, unrolls ? std::vector<std::string>{} : std::vector<std::string>{"unroll loops"});
+        ASSERT_EQ(found.size(), expected.size());
+        for (std::size_t i = 0; i < found.size(); ++i) {
+          ASSERT_EQ(found[i].size(), expected[i].size());
+          for (std::size_t e = 0; e < found[i].size(); ++e) ASSERT_NEAR(found[i][e], expected[i][e], 1e-12) << "result " << i;
+        }
+      }
+    }
+}
+
 std::string refusal(const std::function<void()>& build) {
   try {
     build();
@@ -230,7 +304,6 @@ TEST_F(Recurrent, WhatDoesntFitIsRefused) {
   const Tensor r = g.placeholder({8, 2}), x = g.placeholder({3, 4, 5});
   const auto says = [](const std::string& message, const char* text) { EXPECT_NE(message.find(text), std::string::npos) << message; };
   says(refusal([&] { lstm(g.placeholder({3, 4}), r); }), "lstm: expects x [T, N, I], x is f32[3,4]");
-  says(refusal([&] { lstm(g.placeholder({dynamic, 4, 8}), r); }), "the number of steps must be known");
   says(refusal([&] { lstm(x, g.placeholder({6, 2})); }), "recurrent_weight is f32[6,2], expects f32[8,2]");
   says(refusal([&] { lstm(x, r); }), "without input weights x has the gates' inputs, [T, N, 8], x is f32[3,4,5]");
   LstmOptions o;

@@ -1,6 +1,6 @@
 // Recurrent layers over sequences x [T, N, I]: T steps of N sequences with I numbers each. A step's state h [N, H] is computed from the
-// state before and the step's input; y [T, N, H] has the states of all steps. T must be known when the graph is built (it may be 0); N
-// need not be.
+// state before and the step's input; y [T, N, H] has the states of all steps. T may be 0; neither T nor N need be known when the graph is
+// built.
 //
 // Weights stand in rows, one for each number that they compute, and gate after gate: recurrent ones [G H, H], input ones [G H, I], biases
 // [G H], with G = 1 for rnn, 4 for lstm, 3 for gru. Without input weights x has the gates' inputs already, [T, N, G H].

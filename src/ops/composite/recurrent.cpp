@@ -1,7 +1,9 @@
 // Recurrent layers, step by step. What all steps read of the input is one product; what a step computes follows from its gates' sums.
 #include "ops/composite/composite.h"
+#include "ops/shape_like.h"
 
 #include <weft/activation.h>
+#include <weft/control.h>
 #include <weft/matmul.h>
 #include <weft/movement.h>
 #include <weft/recurrent.h>
@@ -11,6 +13,7 @@
 #include <array>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -45,6 +48,8 @@ struct Step {
   Tensor gates;
 };
 
+using StepFunction = std::function<Step(const Parameters&, Tensor sums, const State&)>;
+
 /// What a layer gives, of one direction or both.
 struct Layer {
   Tensor y, state, cell, cells, gates;
@@ -63,7 +68,6 @@ class Recurrence {
     require_floating(op, x);
     const Shape &s = x.tensor().shape(), &r = recurrent.tensor().shape();
     if (!s.ranked() || s.rank() != 3) fail("expects x [T, N, I], x is " + x.tensor().type().str());
-    if (s[0] == dynamic) fail("the number of steps must be known when the graph is built, x is " + x.tensor().type().str());
     steps_ = s[0];
     const int rank = options.bidirectional ? 3 : 2;
     if (!r.ranked() || r.rank() != rank || r[rank - 1] == dynamic) fail(expected("recurrent_weight", recurrent.tensor(), expected_recurrent("H")));
@@ -87,7 +91,7 @@ class Recurrence {
     own_.*place = t;
   }
 
-  Layer run(const std::function<Step(const Parameters&, Tensor sums, const State&)>& step) {
+  Layer run(const StepFunction& step) {
     const std::int64_t columns = x_.tensor().shape()[2];
     if (!own_.input && columns != dynamic && columns != directions() * gates_ * hidden_)
       fail("without input weights x has the gates' inputs, [T, N, " + std::to_string(directions() * gates_ * hidden_) + "], x is " +
@@ -139,29 +143,56 @@ class Recurrence {
     return p;
   }
 
-  Layer run(const Parameters& p, bool reversed, int direction, const std::function<Step(const Parameters&, Tensor, const State&)>& step) {
+  Layer run(const Parameters& p, bool reversed, int direction, const StepFunction& step) {
     Tensor inputs = p.input ? matmul(x_, transpose(p.input, {1, 0})) : share(x_.tensor(), direction, -1);
     inputs = plus(inputs, p.bias);
+    if (steps_ == dynamic) return loop(inputs, p, reversed, step);
     const auto sums = split(inputs, static_cast<int>(steps_), 0);
     const auto count = static_cast<std::size_t>(steps_);
     std::vector<Tensor> y(count), cells, gates(count);
     State state{p.state, p.cell};
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t t = reversed ? count - 1 - i : i;
-      Step now = step(p, squeeze(sums[t], 0), {p.mask ? times(p.mask, state.h) : state.h, state.c});
-      y[t] = now.state.h;
-      if (options_.lengths) {
-        const Tensor goes_on = expand_dims(options_.lengths > static_cast<std::int64_t>(t), 1);
-        const auto kept = [&](Tensor after, Tensor before) { return before ? select(goes_on, after, before) : select(goes_on, after, 0); };
-        y[t] = kept(now.state.h, {});
-        now.state.h = kept(now.state.h, state.h);
-        if (now.state.c) now.state.c = kept(now.state.c, state.c);
-      }
+      const auto goes_on = [&] { return options_.lengths > static_cast<std::int64_t>(t); };
+      const auto [now, shown] = one_step(p, squeeze(sums[t], 0), state, goes_on, step);
       state = now.state;
+      y[t] = shown;
       if (state.c) cells.resize(count), cells[t] = state.c;
       gates[t] = now.gates;
     }
     return {stack(y), state.h, state.c, state.c ? stack(cells) : Tensor{}, stack(gates)};
+  }
+
+  /// A step and what y shows of it.
+  std::pair<Step, Tensor> one_step(const Parameters& p, Tensor sums, const State& state, const std::function<Tensor()>& goes_on,
+                                   const StepFunction& step) const {
+    Step now = step(p, sums, {p.mask ? times(p.mask, state.h) : state.h, state.c});
+    if (!options_.lengths) return {now, now.state.h};
+    const Tensor is_within = expand_dims(goes_on(), 1);
+    const auto kept = [&](Tensor after, Tensor before) { return before ? select(is_within, after, before) : select(is_within, after, 0); };
+    const Tensor shown = kept(now.state.h, {});
+    now.state.h = kept(now.state.h, state.h);
+    if (now.state.c) now.state.c = kept(now.state.c, state.c);
+    return {now, shown};
+  }
+
+  /// As many steps as turn out to be there.
+  Layer loop(Tensor inputs, const Parameters& p, bool reversed, const StepFunction& step) const {
+    const bool has_cell = gates_ == 4;
+    const Tensor like = slice(sum(inputs, Axes{0}), 1, 0, hidden_);  // only its shape counts
+    const auto given = [&](Tensor state) { return state ? state : broadcast_like(scalar_constant(*like.graph(), 0.0, like.dtype()), like); };
+    std::vector<Tensor> initial{given(p.state)};
+    if (has_cell) initial.push_back(given(p.cell));
+    const LoopValues all = scan(
+        {&inputs, 1}, initial,
+        [&](const Iteration& i) {
+          const State before{i.states[0], has_cell ? i.states[1] : Tensor{}};
+          const auto goes_on = [&] { return options_.lengths > cast(i.index, options_.lengths.dtype()); };
+          const auto [now, shown] = one_step(p, i.elements[0], before, goes_on, step);
+          return has_cell ? LoopValues{{now.state.h, now.state.c}, {shown, now.gates, now.state.c}} : LoopValues{{now.state.h}, {shown, now.gates}};
+        },
+        {.reverse = reversed});
+    return {all.outputs[0], all.states[0], has_cell ? all.states[1] : Tensor{}, has_cell ? all.outputs[2] : Tensor{}, all.outputs[1]};
   }
 
   /// Of no steps: what it began with.

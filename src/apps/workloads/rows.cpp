@@ -3,8 +3,8 @@
 
 #include <weft/activation.h>
 #include <weft/cumulative.h>
-#include <weft/normalization.h>
 #include <weft/movement.h>
+#include <weft/normalization.h>
 #include <weft/reduction.h>
 
 namespace weft::apps {

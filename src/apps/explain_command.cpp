@@ -47,7 +47,8 @@ void explain(const ExplainOptions& o) {
   std::string title = prepare(o.graph, shapes, setup, options);
   const Executable executable = setup.compile(options);
   if (!o.dump.empty()) executable.write_dump(o.dump);
-  const Explained e = explained(std::move(title), setup, executable, options.backend == Backend::cuda ? Device::cuda() : Device::cpu(), o.measures);
+  const Device device = options.backend == Backend::cuda ? Device::cuda() : Device::cpu();
+  const Explained e = explained(std::move(title), setup, executable, device, Machine::measured(device), o.measures);
   std::fputs(text_of(e).c_str(), stdout);
   if (!o.html.empty()) io::save_file(o.html, page_of(e));
 }

@@ -132,9 +132,8 @@ std::string prepare(const std::string& name, const std::map<std::string, Shape>&
   return title;
 }
 
-Explained explained(std::string title, const Setup& setup, const Executable& executable, Device device, bool measures) {
-  Explained e{
-      .title = std::move(title), .explanation = executable.explain(), .statistics = executable.statistics(), .machine = Machine::measured(device)};
+Explained explained(std::string title, const Setup& setup, const Executable& executable, Device device, Machine machine, bool measures) {
+  Explained e{.title = std::move(title), .explanation = executable.explain(), .statistics = executable.statistics(), .machine = std::move(machine)};
   for (const auto& s : e.explanation.steps) e.floors.push_back(e.machine.floor(s.bytes_read + s.bytes_written, s.flops));
   if (measures) measure(setup, executable, device, e);
   return e;

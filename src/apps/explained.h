@@ -44,7 +44,7 @@ struct Explained {
 /// that have no shape.
 std::string prepare(const std::string& name, const std::map<std::string, Shape>& shapes, Setup& setup, RunOptions& options);
 
-Explained explained(std::string title, const Setup& setup, const Executable& executable, Device device, bool measures);
+Explained explained(std::string title, const Setup& setup, const Executable& executable, Device device, Machine machine, bool measures);
 
 /// For terminals.
 std::string text_of(const Explained& explained);

@@ -31,7 +31,8 @@ Studio::Studio(const StudioOptions& options)
       shelf_(options.data),
       text_(board_, options.text, backend_),
       digits_(board_, shelf_, backend_),
-      gan_(board_, shelf_, backend_) {
+      gan_(board_, shelf_, backend_),
+      graph_(board_, backend_) {
   tell_devices();
   server_ = std::make_unique<Server>(options.server, routes(), board_);
 }
@@ -41,6 +42,7 @@ Routes Studio::routes() {
   text_.add_to(routes);
   digits_.add_to(routes);
   gan_.add_to(routes);
+  graph_.add_to(routes);
   routes.posts["/api/device"] = [this](const Call& call) {
     choose_device(text(call, "device", 20, ""));
     return done();
@@ -54,6 +56,7 @@ void Studio::choose_device(const std::string& name) {
     text_.use(b);
     digits_.use(b);
     gan_.use(b);
+    graph_.use(b);
     board_.set(topic, {{"device", name}});
     return;
   }

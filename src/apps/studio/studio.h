@@ -3,6 +3,7 @@
 
 #include "apps/studio/digits_demonstration.h"
 #include "apps/studio/gan_demonstration.h"
+#include "apps/studio/graph_demonstration.h"
 #include "apps/studio/server.h"
 #include "apps/studio/text_demonstration.h"
 
@@ -38,6 +39,7 @@ class Studio {
   TextDemonstration text_;
   DigitsDemonstration digits_;
   GanDemonstration gan_;
+  GraphDemonstration graph_;
   std::unique_ptr<Server> server_;
 };
 

@@ -4,6 +4,7 @@ import {$, fillSelect, post, quietly} from "./page.js";
 import {recolour} from "./chart.js";
 import {startDigits} from "./digits.js";
 import {startGan} from "./gan.js";
+import {startGraph} from "./graph.js";
 import {startText} from "./text.js";
 
 const tabs = [...document.querySelectorAll("[role=tab]")];
@@ -47,6 +48,7 @@ follow("studio", s => fillSelect($("device"), s.devices.map(d => [d.name, d.desc
 startText();
 startDigits();
 startGan();
+startGraph();
 choose(location.hash.slice(2));
 connect(there => {
   $("connection").textContent = there ? "" : "No connection";

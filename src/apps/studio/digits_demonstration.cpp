@@ -67,7 +67,7 @@ void DigitsDemonstration::play(const Call& call) {
   if (wanted != "mnist" && wanted != "drawn") throw BadRequest("source must be mnist or drawn");
   if (trainer_ && draws_own_ != (wanted == "drawn")) reset();
   draws_own_ = wanted == "drawn";
-  board_.set(topic, {{"error", ""}, {"source", wanted}});
+  board_.set(topic, {{"source", wanted}});
   if (!trainer_) {
     try {
       trainer_ = std::make_unique<DigitsTrainer>(*model_, source().digits.train, batch, 1);
@@ -79,6 +79,7 @@ void DigitsDemonstration::play(const Call& call) {
   if (trainer_->done() >= target_) target_ = trainer_->done() + steps;
   evaluator_.reset();
   plays_ = true;
+  board_.set(topic, {{"error", ""}});
   tell();
 }
 

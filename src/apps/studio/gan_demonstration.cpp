@@ -60,7 +60,7 @@ void GanDemonstration::play(const Call& call) {
   if (wanted != "mnist" && wanted != "drawn") throw BadRequest("source must be mnist or drawn");
   if (trainer_ && draws_own_ != (wanted == "drawn")) reset();
   draws_own_ = wanted == "drawn";
-  board_.set(topic, {{"error", ""}, {"source", wanted}});
+  board_.set(topic, {{"source", wanted}});
   if (!trainer_) {
     try {
       const DigitsSource& source = draws_own_ ? shelf_.drawn() : shelf_.mnist();
@@ -72,6 +72,7 @@ void GanDemonstration::play(const Call& call) {
     }
   }
   plays_ = true;
+  board_.set(topic, {{"error", ""}});
   tell();
 }
 

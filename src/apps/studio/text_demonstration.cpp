@@ -118,12 +118,13 @@ void TextDemonstration::generate(const Call& call) {
   const double temperature = number(call, "temperature", 0.05, 5, 0.7), pace = number(call, "pace", 0, 1e6, 0);
   const auto seed = static_cast<std::uint64_t>(whole_number(call, "seed", 0, 1ll << 52, 1));
   speech_.reset();
-  board_.set(topic, {{"generating", false}, {"error", ""}});
+  board_.set(topic, {{"generating", false}});
   TextModel& model = model_named(weights);
   if (start.empty()) throw BadRequest("the text needs a beginning of at least one character");
   model.begin(model.vocabulary().encode(start), seed);
   speech_ = Speech{.model = &model, .length = length, .temperature = temperature, .pace = pace};
   board_.set(topic, {{"generating", true},
+                     {"error", ""},
                      {"text", ""},
                      {"start", start},
                      {"length", length},

@@ -67,19 +67,21 @@ export function startGraph() {
     else $("graph-function").replaceChildren();
   }
 
-  // Asked for when the tab is seen for the first time, not before.
-  let asked = false;
-  addEventListener("tab", e => {
-    if (e.detail !== "graph" || asked) return;
-    asked = true;
+  // The last function that anybody has seen, or the first one: asked for when the tab is seen for the first time, not before.
+  let begun = false;
+  function begin() {
+    if (begun || $("graph").hidden || !stateOf("graph").choices) return;
+    begun = true;
     const f = stateOf("graph").function;
     if (!f) return void send();
     input.value = f.expression;
     $("graph-from").value = f.from;
     $("graph-to").value = f.to;
     show(f);
-  });
+  }
+  addEventListener("tab", begin);
   follow("graph", (s, names) => {
+    begin();
     if (names.has("choices")) fillSelect($("graph-choice"), s.choices.map(c => [c.name, c.title]));
     if (names.has("error")) showError("graph", s.error);
   });

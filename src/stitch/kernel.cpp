@@ -28,14 +28,12 @@ int class_of(const Kernel& kernel, int loop) { return loop < kernel.parallel ? 0
 /// Parts and the loop that they are of can't be dropped or joined.
 bool is_bound(const Kernel& kernel, int loop) { return kernel.ended >= 0 && (loop == 0 || loop == kernel.ended); }
 
-/// Whether a scan may combine neighbours before it adds them to what came before. Products could overflow that way where
-/// one after the other doesn't.
+}  // namespace
+
 bool can_regroup(const Kernel& kernel) {
   return std::all_of(kernel.reductions.begin(), kernel.reductions.end(),
                      [](const auto& r) { return r.op != ReduceOp::linear && (r.op != ReduceOp::prod || is_integer(r.dtype)); });
 }
-
-}  // namespace
 
 bool is_inner(const Kernel& kernel, const Access& access) {
   auto moves = [&](const Affine& a) {

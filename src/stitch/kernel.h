@@ -176,6 +176,10 @@ bool is_inner(const Kernel& kernel, const Access& access);
 /// The pass in which each expression can be computed first: one more than that of the latest reduction that it depends on.
 std::vector<int> passes_of(const Kernel& kernel);
 
+/// Whether a scan may combine neighbours before it adds them to what came before. Products could overflow that way where
+/// one after the other doesn't.
+bool can_regroup(const Kernel& kernel);
+
 /// Expressions whose value can differ within the sequential loops.
 std::vector<bool> varying(const Kernel& kernel);
 

@@ -7,10 +7,10 @@
 namespace weft::kernel {
 namespace {
 
-/// Scans of at least this length along few rows are computed in parts, so that all cores take part: first what every part
-/// comes to, then from that where each part starts. The parts depend on the sizes alone, never on the number of threads:
-/// the same sizes always give the same bits.
-constexpr std::int64_t parts_from = 1 << 16, part_size = 2048, most_rows = 16;
+/// Scans of at least this length are computed in parts where there are not too many rows, so that all cores take part: first
+/// what every part comes to, then from that where each part starts. The parts depend on the sizes alone, never on the number of
+/// threads: the same sizes always give the same bits.
+constexpr std::int64_t parts_from = 1 << 16, part_size = 2048;
 
 class ScanLowering {
  public:
@@ -37,7 +37,7 @@ class ScanLowering {
     for (auto r : rows_) rows *= r;
     // Products of parts could overflow where products one after the other don't.
     const bool regroups = op_ == ReduceOp::sum || op_ == ReduceOp::max || op_ == ReduceOp::min;
-    if (length >= parts_from && rows <= most_rows && regroups) in_parts(length);
+    if (length >= parts_from && rows <= l_.target.most_scanned_rows && regroups) in_parts(length);
     else scan({.start = 0, .count = 1, .size = length});
   }
 
@@ -71,7 +71,7 @@ class ScanLowering {
     }
     {
       Builder b = builder(1, count + 1);
-      Map map = b.loops(0, static_cast<int>(rows_.size()));
+      Map map = row_map(b);
       map.push_back(b.loop(b.kernel().loops() - 1, 1, scan_.reverse ? -1 : 0));
       Term inside;  // The part that is scanned last has no total; nothing comes after it.
       inside.position = map.back();
@@ -86,25 +86,31 @@ class ScanLowering {
     if (rest > 0) scan(left, offsets, scan_.reverse ? 0 : count);
   }
 
-  /// Loops: the rows', the parts', and along each part.
+  /// Loops: the parts' among the rows', where the axis is, so that neighbours stay neighbours; and along each part.
   Builder builder(std::int64_t parts, std::int64_t size) const {
     std::vector<std::int64_t> extents = rows_;
-    extents.push_back(parts);
+    extents.insert(extents.begin() + axis_, parts);
     extents.push_back(size);
     return l_.builder(extents, static_cast<int>(extents.size()) - 1);
   }
 
+  Map row_map(const Builder& b) const {
+    Map map = b.loops(0, static_cast<int>(rows_.size()) + 1);
+    map.erase(map.begin() + axis_);
+    return map;
+  }
+
   Map map_of(const Builder& b, const Parts& parts) const {
-    Map map = b.loops(0, static_cast<int>(rows_.size()));
+    Map map = row_map(b);
     Affine along = b.loop(static_cast<int>(rows_.size()) + 1, 1, parts.start);
-    along.coefficients[rows_.size()] = parts.size;
+    along.coefficients[static_cast<std::size_t>(axis_)] = parts.size;
     map.insert(map.begin() + axis_, along);
     return map;
   }
 
   Map part_map(const Builder& b, std::int64_t first) const {
-    Map map = b.loops(0, static_cast<int>(rows_.size()));
-    map.push_back(b.loop(static_cast<int>(rows_.size()), 1, first));
+    Map map = row_map(b);
+    map.push_back(b.loop(axis_, 1, first));
     return map;
   }
 

@@ -398,6 +398,26 @@ template <int team, class Combine, class T> __device__ T scanned(T value, Combin
   return before;
 }
 )"},
+    {"scanned_down", R"(
+/// The same for teams of which every `columns`-th thread of the block is one.
+template <int columns, int team, class Combine, class T> __device__ T scanned_down(T value, Combine combine, T none, T& all) {
+  __shared__ T values[columns * team];
+  const int column = threadIdx.x % columns;
+  __syncthreads();
+  values[threadIdx.x] = value;
+  __syncthreads();
+#pragma unroll
+  for (int step = 1; step < team; step *= 2) {
+    const bool has_earlier = threadIdx.x >= step * columns;
+    if (has_earlier) value = combine(values[threadIdx.x - step * columns], value);
+    __syncthreads();
+    values[threadIdx.x] = value;
+    __syncthreads();
+  }
+  all = values[(team - 1) * columns + column];
+  return threadIdx.x < columns ? none : values[threadIdx.x - columns];
+}
+)"},
 };
 
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }

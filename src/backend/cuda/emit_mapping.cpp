@@ -49,8 +49,11 @@ class Mapper {
       result_.columns = neighbours;
       team = steps < long_columns ? 8 : 32;
     }
-    // Where the vector loop is the scanned one, elements may be combined before those that came before are.
-    if (kernel_.scan && along_row && steps > scan_elements) team = bit_ceil(std::clamp<std::int64_t>(steps / scan_elements, 2, 256));
+    // Elements may be combined before those that came before are. How follows from the length of what is scanned alone.
+    if (kernel_.scan && can_regroup(kernel_) && steps > scan_elements) {
+      team = bit_ceil(std::clamp<std::int64_t>(steps / scan_elements, 2, along_row ? 256 : 32));
+      if (!along_row) result_.columns = neighbours;
+    }
     result_.team = static_cast<int>(team);
     if (result_.width > 1) {
       result_.has_rest = extent(kernel_.vector_loop) % result_.width != 0;

@@ -68,11 +68,13 @@ class ScanEmitter {
     const int d = kernel_.loops() - 1;
     const std::string i = "i" + std::to_string(d), n = c_.extent(d), type(c_.arguments.index_type());
     const std::string elements = std::to_string(scan_elements), team = std::to_string(c_.mapping.team);
+    const int columns = c_.mapping.columns;
+    const std::string scanned = columns > 0 ? "scanned_down<" + std::to_string(columns) + ", " : "scanned<";
     auto neighbours = [&](const std::function<void()>& body) {
       code_.line("#pragma unroll");
       c_.scope("for (int e = 0; e < " + elements + "; ++e)", [&] {
         code_.line("const " + type + " step = first + e, " + i + " = " + (kernel_.scan->reverse ? n + " - 1 - step" : "step") + ";");
-        c_.scope("if (step < " + n + ")", body);
+        c_.scope((c_.mapping.columns > 0 ? "if (exists && step < " : "if (step < ") + n + ")", body);
       });
     };
     c_.scope("for (" + type + " start = 0; start < " + n + "; start += " + std::to_string(c_.mapping.team * scan_elements) + ")", [&] {
@@ -87,7 +89,7 @@ class ScanEmitter {
           if (!kernel_.scan->exclusive) code_.line("parts_" + number + "[e] = own_" + number + ";");
         });
         code_.line(accumulator + " all_" + number + ";");
-        code_.line("const " + accumulator + " earlier_" + number + " = scanned<" + team + ">(own_" + number + ", " + functor(reduction) + "(), " +
+        code_.line("const " + accumulator + " earlier_" + number + " = " + scanned + team + ">(own_" + number + ", " + functor(reduction) + "(), " +
                    accumulator + "(" + none + "), all_" + number + ");");
         code_.line("const " + accumulator + " before_" + number + " = " + together(reduction, {name(r)}, {"earlier_" + number}).text + ";");
         code_.line(name(r) + " = " + together(reduction, {name(r)}, {"all_" + number}).text + ";");

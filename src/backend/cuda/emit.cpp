@@ -87,7 +87,10 @@ class KernelEmitter {
   }
 
   void describe() {
-    if (m_.tile_loop >= 0)
+    if (m_.square > 0)
+      code_.line("// A block for a square of " + std::to_string(m_.square) + " iterations of i" + std::to_string(kernel_.vector_loop) + " and of i" +
+                 std::to_string(m_.tile_loop) + ", 256 at a time.");
+    else if (m_.tile_loop >= 0)
       code_.line("// A block for 32 iterations of i" + std::to_string(kernel_.vector_loop) + " and " + std::to_string(m_.tile_rows) + " of i" +
                  std::to_string(m_.tile_loop) + ".");
     else if (m_.slices > 0) code_.line("// A block for each range of the first index and 256 places.");
@@ -103,6 +106,7 @@ class KernelEmitter {
   void body() {
     if (m_.slices > 0) return emit_sliced_scatter(c_);
     place();
+    if (m_.square > 0) return square();
     for (int d : {kernel_.ended, kernel_.tiling.total != 0 ? kernel_.tiling.cut : -1}) {
       if (d < 0) continue;
       const auto end = d == kernel_.ended ? kernel_.end : kernel_.tiling.total;
@@ -128,25 +132,71 @@ class KernelEmitter {
     });
   }
 
-  /// The indices of the parallel loops, where a block is a tile of two of them.
+  /// The indices of the parallel loops, where a block is a tile of two of them; of a square, where it begins.
   void place_in_tile() {
     const std::string type = "const " + index_type();
     std::string rest = "tile";
     code_.line(type + " tile = blockIdx.x;");
-    auto next = [&](int d, const std::string& name, std::int64_t count, const std::string& unit, const std::string& own) {
+    auto next = [&](int d, const std::string& name, std::int64_t count, std::int64_t unit, const std::string& own) {
       const std::string left = "rest" + std::to_string(d);
       code_.line(type + " " + left + " = " + c_.arguments.quotient(rest, name, count) + ";");
       const std::string number = rest + " - " + left + " * " + c_.arguments.number(name, count);
-      code_.line(type + " " + index(d) + " = " + (unit.empty() ? number : "(" + number + ") * " + unit + " + " + own) + ";");
+      const std::string first = unit == 1 ? number : "(" + number + ") * " + std::to_string(unit);
+      if (unit > 1 && m_.square > 0) code_.line(type + " " + begin(d) + " = " + first + ";");
+      else code_.line(type + " " + index(d) + " = " + first + (own.empty() ? "" : " + " + own) + ";");
       rest = left;
     };
     const int across = kernel_.vector_loop, along = m_.tile_loop;
-    const std::int64_t rows = m_.tile_rows;
-    next(across, "tiles_across", (kernel_.extents[at(across)] + 31) / 32, "32", "threadIdx.x % 32");
-    next(along, "tiles_along", (kernel_.extents[at(along)] + rows - 1) / rows, std::to_string(rows), "threadIdx.x / 32");
+    const std::int64_t rows = m_.tile_rows, columns = m_.square > 0 ? m_.square : 32;
+    next(across, "tiles_across", (kernel_.extents[at(across)] + columns - 1) / columns, columns, "threadIdx.x % 32");
+    next(along, "tiles_along", (kernel_.extents[at(along)] + rows - 1) / rows, rows, "threadIdx.x / 32");
     for (int d = kernel_.parallel - 1; d >= 0; --d)
-      if (d != across && d != along) next(d, "n" + std::to_string(d), kernel_.extents[at(d)], "", "");
+      if (d != across && d != along) next(d, "n" + std::to_string(d), kernel_.extents[at(d)], 1, "");
+    if (m_.square > 0) return;
     code_.line("if (" + index(across) + " >= " + c_.extent(across) + " || " + index(along) + " >= " + c_.extent(along) + ") return;");
+  }
+  static std::string begin(int loop) { return "begin" + std::to_string(loop); }
+
+  /// Threads read along one side of the square, then compute and write along the other.
+  void square() {
+    const std::string side = std::to_string(m_.square), type = "const " + index_type();
+    std::vector<int> turned;
+    for (std::size_t e = 0; e < m_.turned.size(); ++e)
+      if (m_.turned[e]) turned.push_back(static_cast<int>(e));
+    const auto tile = [&](int e) { return "tile_" + std::to_string(e); };
+    for (int e : turned) {
+      const DType dtype = kernel_.exprs[at(e)].access.dtype;
+      // Rows begin in different banks.
+      const std::size_t width = at(m_.square) + std::max<std::size_t>(4 / size_of(dtype), 1);
+      code_.line("__shared__ " + std::string(memory_type(dtype)) + " " + tile(e) + "[" + side + "][" + std::to_string(width) + "];");
+    }
+    code_.line("const int lane = threadIdx.x % " + side + ";");
+    const int across = kernel_.vector_loop, along = m_.tile_loop;
+    const int lines = 256 / m_.square;  // at a time
+    const auto walk_square = [&](const std::function<void()>& body) {
+      code_.line("#pragma unroll");
+      c_.scope("for (int step = 0; step < " + std::to_string(m_.square / lines) + "; ++step)", [&] {
+        code_.line("const int line = step * " + std::to_string(lines) + " + threadIdx.x / " + side + ";");
+        body();
+      });
+    };
+    // Past an end what is last is read again: without conditions all is under way at once.
+    const auto last = [&](int d, const std::string& own) {
+      code_.line(type + " " + index(d) + " = min(" + begin(d) + " + " + own + ", " + c_.extent(d) + " - 1);");
+    };
+    walk_square([&] {
+      last(across, "line");
+      last(along, "lane");
+      for (int e : turned) code_.line(tile(e) + "[line][lane] = " + c_.element(e) + ";");
+    });
+    code_.line("__syncthreads();");
+    walk_square([&] {
+      code_.line(type + " " + index(across) + " = " + begin(across) + " + lane, " + index(along) + " = " + begin(along) + " + line;");
+      c_.scope("if (" + index(across) + " < " + c_.extent(across) + " && " + index(along) + " < " + c_.extent(along) + ")", [&] {
+        for (int e : turned) c_.know(e, tile(e) + "[lane][line]");
+        row();
+      });
+    });
   }
 
   /// The indices of the parallel loops.

@@ -127,6 +127,16 @@ Text KernelCode::value(int expr) const {
   return known_.at(expr);
 }
 
+std::string KernelCode::element(int load) {
+  const Access& access = kernel.exprs[at(load)].access;
+  return "a." + arguments.buffer(access.buffer) + "[" + place(access, std::to_string(load), first_check(load)).address.text + "]";
+}
+
+void KernelCode::know(int load, std::string element) {
+  const DType dtype = kernel.exprs[at(load)].access.dtype;
+  known_[load] = dtype == f16 || dtype == bf16 ? call("float", Text{std::move(element)}) : Text{std::move(element)};
+}
+
 Text KernelCode::load(int expr) {
   const Access& access = kernel.exprs[at(expr)].access;
   const Place p = place(access, std::to_string(expr), first_check(expr));

@@ -43,6 +43,9 @@ class KernelCode {
   void compute(const std::vector<int>& roots, const std::function<void()>& use);
   /// Emits variables that hold the expressions, for code in inner loops.
   void hold(const std::vector<int>& exprs);
+  /// The element that a load without bounds reads, as it lies in memory; and the load's value from here on, of such an element.
+  std::string element(int load);
+  void know(int load, std::string element);
   /// An expression that compute has made known.
   Text value(int expr) const;
   /// The value of a reduction from here on.

@@ -21,6 +21,8 @@ constexpr int kept_bytes = 256;
 constexpr int neighbours = 32;
 /// Steps from which on larger teams share them where memory doesn't go along them.
 constexpr std::int64_t long_columns = 512;
+/// Of shared memory for loads that are turned: several blocks are to have theirs at a time, and more than this is not there without asking.
+constexpr std::size_t most_shared = 24 << 10;
 /// The team that reduces everything to one number, if that is not much.
 constexpr std::int64_t small_team = 128;
 
@@ -87,24 +89,49 @@ class Mapper {
     return true;
   }
 
+  /// Whether a load goes across the vector loop and along this one.
+  bool is_turned(const Expr& e, int across, int along) const {
+    return e.kind == ExprKind::load && e.access.address.coefficients[at(across)] > 1 && e.access.address.coefficients[at(along)] == 1;
+  }
+
   /// Looks for a loop across the vector loop along which memory is read.
   void tile() {
     const int across = kernel_.vector_loop;
     if (across < 0 || extent(across) < neighbours / 2) return;
-    for (const auto& e : kernel_.exprs) {
-      if (e.kind != ExprKind::load || e.access.address.coefficients[at(across)] <= 1) continue;
-      constexpr std::size_t sector = 32;  // bytes that memory gives at least
-      const auto rows = static_cast<int>(sector / std::max<std::size_t>(size_of(e.access.dtype), 2));
-      for (int d = 0; d < kernel_.parallel; ++d) {
-        if (d == across || e.access.address.coefficients[at(d)] != 1 || extent(d) < rows) continue;
-        result_.tile_loop = d;
-        result_.tile_rows = rows;
-        result_.threads = static_cast<unsigned>(neighbours * rows);
-        const std::int64_t tiles = ceiling(extent(across), neighbours) * ceiling(extent(d), rows);
-        result_.places = iterations(kernel_, 0, kernel_.parallel) / extent(across) / extent(d) * tiles * result_.threads;
-        return;
+    for (int along = 0; along < kernel_.parallel; ++along) {
+      if (along == across) continue;
+      std::size_t largest = 0;
+      std::vector<bool> turned(kernel_.exprs.size());
+      for (std::size_t e = 0; e < turned.size(); ++e) {
+        const Expr& expr = kernel_.exprs[e];
+        if (!is_turned(expr, across, along)) continue;
+        largest = std::max(largest, size_of(expr.access.dtype));
+        turned[e] = expr.access.terms.empty();
       }
+      if (largest == 0) continue;
+      // A row of a square is a line of memory, as far as a block's threads are as many as that takes.
+      const int side = largest >= 4 ? 32 : 64;
+      const bool is_square = kernel_.loops() == kernel_.parallel && extent(across) >= side && extent(along) >= side &&
+                             std::ranges::find(turned, true) != turned.end() && shared_bytes(turned, side) <= most_shared;
+      constexpr std::size_t sector = 32;  // bytes that memory gives at least
+      const auto rows = static_cast<int>(sector / std::max<std::size_t>(largest, 2));
+      if (!is_square && extent(along) < rows) continue;
+      result_.tile_loop = along;
+      result_.tile_rows = is_square ? side : rows;
+      result_.square = is_square ? side : 0;
+      if (is_square) result_.turned = std::move(turned);
+      result_.threads = is_square ? 256 : static_cast<unsigned>(neighbours * rows);
+      const std::int64_t tiles = ceiling(extent(across), is_square ? side : neighbours) * ceiling(extent(along), result_.tile_rows);
+      result_.places = iterations(kernel_, 0, kernel_.parallel) / extent(across) / extent(along) * tiles * result_.threads;
+      return;
     }
+  }
+
+  std::size_t shared_bytes(const std::vector<bool>& turned, int side) const {
+    std::size_t bytes = 0;
+    for (std::size_t e = 0; e < turned.size(); ++e)
+      if (turned[e]) bytes += size_of(kernel_.exprs[e].access.dtype) * at(side * (side + 4));
+    return bytes;
   }
 
   /// Whether the scatter's indices are the same for all places, so that blocks can share them out by where they point to.

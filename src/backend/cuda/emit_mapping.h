@@ -24,9 +24,12 @@ struct Mapping {
   /// side by side, so that what a block reads is used by it whole.
   int tile_loop = -1;
   int tile_rows = 1;
-  std::int64_t slices = 0;  ///< unless 0, a scatter's blocks write to so many ranges of its first index: see emit_scatter.h
-  unsigned threads = 256;   ///< of a block
-  std::int64_t places = 1;  ///< of the parallel loops, `width` counted as one
+  /// Unless 0, the tile is a square of so many iterations, which shared memory turns: what lies side by side along `tile_loop` is read along it.
+  int square = 0;
+  std::vector<bool> turned;  ///< by expression: loads that go through shared memory
+  std::int64_t slices = 0;   ///< unless 0, a scatter's blocks write to so many ranges of its first index: see emit_scatter.h
+  unsigned threads = 256;    ///< of a block
+  std::int64_t places = 1;   ///< of the parallel loops, `width` counted as one
 };
 
 Mapping map_threads(const kernel::Kernel& kernel, const DeviceProperties& device);

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -129,6 +130,62 @@ TEST_F(CudaRun, CopesWithAnyLayoutAndWithLargeArrays) {
   std::vector<TensorData> results{NDArray(f32, {700, 1000}, Device::cuda()).transpose(0, 1)};
   e.run(std::vector<TensorData>{turned}, results);
   EXPECT_EQ(results[0].array().slice(0, 3, 4).slice(1, 5, 6).item(), 2.0 * (5 * 1000 + 3));
+}
+
+TEST_F(CudaRun, TransposesAsTheReferenceDoes) {
+  for (const DType dtype : {f32, f16, f64, u8})
+    for (const auto& [rows, columns] : {std::pair{64, 64}, {33, 65}, {130, 67}, {257, 1000}}) {
+      Graph g;
+      const Tensor x = g.placeholder({3, rows, columns}, dtype), y = g.placeholder({3, columns, rows}, dtype);
+      const Tensor turned = transpose(x, {0, 2, 1}), sum = turned + y, outer = transpose(x, {2, 1, 0});
+      const auto numbers = [&](Shape shape, float first) {
+        NDArray a = counting(shape.element_count(), first);
+        for (auto& f : a.elements<float>()) f = static_cast<float>(static_cast<int>(f) % 101);
+        return a.reshape(shape).cast(dtype);
+      };
+      const Feeds feeds{{x, numbers(x.shape(), 0)}, {y, numbers(y.shape(), 7)}};
+      const auto expected = g.run(feeds, {turned, sum, outer}, std::span<const Operation>{}, reference),
+                 got = g.run(feeds, {turned, sum, outer}, std::span<const Operation>{}, cuda);
+      for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(same(expected[i], got[i])) << name_of(dtype) << " " << rows << "x" << columns << " " << i;
+    }
+}
+
+TEST_F(CudaRun, ScansColumnsAsTheReferenceDoes) {
+  for (const auto& [length, columns] : {std::pair{9, 50}, {300, 33}, {1000, 2}, {70'001, 3}})
+    for (const bool exclusive : {false, true})
+      for (const bool reverse : {false, true}) {
+        Graph g;
+        const Tensor x = g.placeholder({length, columns}), n = g.placeholder({length, columns}, i32);
+        const CumulativeOptions options{.exclusive = exclusive, .reverse = reverse};
+        const Tensor sums = cumulative_sum(x, 0, options), whole = cumulative_sum(n, 0, options), highest = cumulative_maximum(x, 0, options);
+        NDArray a = counting(std::int64_t{length} * columns);
+        for (auto& f : a.elements<float>()) f = static_cast<float>(static_cast<int>(f) * 37 % 1009) - 500;
+        const Feeds feeds{{x, a.reshape({length, columns})}, {n, a.cast(i32).reshape({length, columns})}};
+        const auto expected = g.run(feeds, {sums, whole, highest}, std::span<const Operation>{}, reference),
+                   got = g.run(feeds, {sums, whole, highest}, std::span<const Operation>{}, cuda);
+        for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(same(expected[i], got[i])) << length << "x" << columns << " " << exclusive << reverse << i;
+      }
+}
+
+TEST_F(CudaRun, ScansARowToTheSameBitsWhateverIsBesideIt) {
+  for (const int axis : {0, 1})
+    for (const std::int64_t length : {3000, 100'000}) {
+      NDArray first;
+      for (const std::int64_t beside : {2, 40}) {
+        Graph g;
+        const Shape shape = axis == 0 ? Shape{length, beside} : Shape{beside, length};
+        const Tensor x = g.placeholder(shape), y = cumulative_sum(x, axis);
+        NDArray a(f32, shape);
+        const NDArray row = axis == 0 ? a.slice(1, 0, 1) : a.slice(0, 0, 1);
+        NDArray values = counting(length);
+        for (auto& f : values.elements<float>()) f = std::sin(f) * 1e3f + 1 / (f + 1);
+        NDArray(row).assign(values.reshape(row.shape()));
+        const NDArray got = g.run({{x, a}}, {y}, std::span<const Operation>{}, cuda)[0];
+        const NDArray scanned = (axis == 0 ? got.slice(1, 0, 1) : got.slice(0, 0, 1)).copy().reshape({length});
+        if (beside == 2) first = scanned;
+        EXPECT_TRUE(same(first, scanned)) << axis << " " << length;
+      }
+    }
 }
 
 TEST_F(CudaRun, ReplaysRunsWhoseArraysChange) {

@@ -1,5 +1,7 @@
 #include "plan/placement.h"
 
+#include "stitch/explain.h"
+
 #include "plan/plan.h"
 #include "stitch/checks.h"
 #include "stitch/in_place.h"
@@ -191,6 +193,23 @@ void describe(const Program& program, const Schedule& schedule, const Placement&
     }
   for (const auto* copies : {&placement.first_copies, &placement.last_copies})
     for (const auto& c : *copies) s.bytes_read += c.bytes, s.bytes_written += c.bytes;
+}
+
+Explanation explain(const Program& program, const Schedule& schedule, const Placement& placement,
+                    const std::function<std::string(ir::NodeId)>& library_kernel, std::span<const Explanation::Refusal> refusals) {
+  std::vector<int> order;
+  for (const auto& steps : placement.launches) order.insert(order.end(), steps.begin(), steps.end());
+  Explanation e = weft::explain(program, schedule, order, library_kernel);
+  e.refusals.insert(e.refusals.begin(), refusals.begin(), refusals.end());
+  return e;
+}
+
+std::string print(const Program& program, const Placement& placement, const Explanation& explanation) {
+  const auto named = [&](ir::NodeId id) { return "%" + std::to_string(id) + " " + ir::describe(program.graph[id]); };
+  std::string text = "== not stitched\n";
+  for (const auto& r : explanation.refusals)
+    text += named(r.producer) + (r.consumer < 0 ? " " : " apart from " + named(r.consumer) + ": ") + r.why + "\n";
+  return text + "arena: " + std::to_string(placement.arena_bytes) + " bytes, at most " + std::to_string(placement.live_maximum) + " alive\n";
 }
 
 }  // namespace weft::plan

@@ -3,10 +3,14 @@
 
 #include "stitch/lower.h"
 
+#include <weft/explanation.h>
 #include <weft/ndarray.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace weft::plan {
@@ -57,5 +61,11 @@ Placement place_values(const Program& program, const Schedule& schedule, const s
 
 /// What the plan says of a run: launches, memory, and bytes moved.
 void describe(const Program& program, const Schedule& schedule, const Placement& placement, CompileStatistics& statistics);
+
+/// The steps in the order of the launches; `library_kernel` names what the library runs for a node, `refusals` are the library's.
+Explanation explain(const Program& program, const Schedule& schedule, const Placement& placement,
+                    const std::function<std::string(ir::NodeId)>& library_kernel, std::span<const Explanation::Refusal> refusals);
+/// What was not stitched and why, and the arena: the end of a dump.
+std::string print(const Program& program, const Placement& placement, const Explanation& explanation);
 
 }  // namespace weft::plan

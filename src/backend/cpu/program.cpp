@@ -6,10 +6,9 @@
 #include "backend/cpu/stream.h"
 #include "backend/cpu/walk.h"
 #include "compile/backend.h"
-#include "plan/placement.h"
+#include "plan/address_table.h"
 #include "runtime/memory.h"
 #include "stitch/epilogue.h"
-#include "stitch/explain.h"
 
 #include <weft/error.h>
 
@@ -39,12 +38,7 @@ struct LibraryInvocation {
   std::optional<PartedRun> parted = {};
   std::optional<Epilogue> epilogue = {};
   std::vector<const kernel::Term*> checks = {};
-  /// Addresses in a run's table: where they begin, and how many.
-  struct Entries {
-    std::size_t first = 0, count = 0;
-    template <class T> std::span<T> of(T* table) const { return {table + first, count}; }
-  };
-  Entries operands = {}, results = {}, buffers = {};  ///< `buffers` are the epilogue's
+  plan::AddressTable::Range operands = {}, results = {}, buffers = {};  ///< `buffers` are the epilogue's
   std::size_t scratch = 0;
 
   bool has_results() const { return !parted || !parted->holds_parts(); }
@@ -59,8 +53,7 @@ struct Launch {
 /// Memory of one run at a time, and the addresses that kernels and library calls take from it.
 struct CpuContext : CompiledProgram::Context {
   std::shared_ptr<std::byte> arena;
-  std::vector<void*> table;
-  std::vector<void*> given;  ///< what was given to the last run
+  plan::AddressTable::Addresses addresses;
   std::vector<IndexFault> faults;
   std::uint64_t run_index = 0;
 };
@@ -96,7 +89,6 @@ class CpuProgram : public CompiledProgram {
       }
     placement_ = plan::place_values(program_, schedule_, memory);
     prepare_launches();
-    group_given_places();
   }
 
   bool is_in_place(std::size_t update) const override { return placement_.is_in_place[update]; }
@@ -104,24 +96,23 @@ class CpuProgram : public CompiledProgram {
   std::unique_ptr<Context> make_context() const override {
     auto context = std::make_unique<CpuContext>();
     context->arena = allocate_arena(placement_.arena_bytes);
-    context->given.resize(given_.size());
     context->faults.resize(kernel_calls_.size());
-    for (const auto& p : places_) context->table.push_back(p.is_given() ? nullptr : own_address(p, *context));
+    context->addresses = table_.addresses([&](Place p) { return own_address(p, *context); });
     return context;
   }
 
   void run(Context& given_context, const RunArrays& arrays) const override {
     auto& context = static_cast<CpuContext&>(given_context);
     context.run_index = arrays.run_index;
-    take_addresses(context, arrays);
+    table_.update(context.addresses, [&](Place p) { return address(p, context, arrays); });
     copy(placement_.first_copies, context, arrays);
     if (arrays.step_seconds) return run_timed(context, arrays);
     for (const auto& l : launches_) {
       if (l.is_library) {
-        run(library_calls_[l.first], context.table.data());
+        run(library_calls_[l.first], context.addresses.table.data());
       } else {
         IndexFault* faults = context.faults.data() + l.first;
-        launch({kernel_calls_.data() + l.first, l.count}, context.table.data(), faults);
+        launch({kernel_calls_.data() + l.first, l.count}, context.addresses.table.data(), faults);
         for (std::size_t i = 0; i < l.count; ++i)
           if (faults[i].term >= 0) {
             const IndexFault fault = faults[i];
@@ -154,20 +145,14 @@ class CpuProgram : public CompiledProgram {
         if (call.step->epilogue) text += "with " + kernel::print(*call.step->epilogue, [&](ir::Value v) { return type_of(v); });
       }
     }
-    text += "== not stitched\n";
-    for (const auto& r : explain().refusals)
-      text += describe(r.producer) + (r.consumer < 0 ? " " : " apart from " + describe(r.consumer) + ": ") + r.why + "\n";
-    return text + "arena: " + std::to_string(placement_.arena_bytes) + " bytes, at most " + std::to_string(placement_.live_maximum) + " alive\n";
+    return text + plan::print(program_, placement_, explain());
   }
 
   Explanation explain() const override {
-    std::vector<int> order;
-    for (const auto& steps : placement_.launches) order.insert(order.end(), steps.begin(), steps.end());
     std::map<ir::NodeId, std::string> kernels;
     for (const auto& call : library_calls_) kernels[call.step->node] = call.call->describe();
-    Explanation e = weft::explain(program_, schedule_, order, [&](ir::NodeId id) { return kernels.at(id); });
-    e.refusals.insert(e.refusals.begin(), refusals_.begin(), refusals_.end());
-    return e;
+    return plan::explain(
+        program_, schedule_, placement_, [&](ir::NodeId id) { return kernels.at(id); }, refusals_);
   }
 
   std::vector<Listing> listings() const override {
@@ -185,9 +170,9 @@ class CpuProgram : public CompiledProgram {
     for (const auto& l : launches_)
       for (std::size_t i = l.first; i < l.first + l.count; ++i) {
         if (l.is_library) {
-          run(library_calls_[i], context.table.data());
+          run(library_calls_[i], context.addresses.table.data());
         } else {
-          launch({&kernel_calls_[i], 1}, context.table.data(), &context.faults[i]);
+          launch({&kernel_calls_[i], 1}, context.addresses.table.data(), &context.faults[i]);
           if (context.faults[i].term >= 0) fail(kernel_calls_[i].checks, std::exchange(context.faults[i], {}));
         }
         timer.lap();
@@ -214,12 +199,6 @@ class CpuProgram : public CompiledProgram {
 
   TensorType type_of(ir::Value v) const { return schedule_.type_of(program_.graph, v); }
 
-  /// The place in a run's table of the value's address.
-  std::size_t enter(Place p) {
-    places_.push_back(p);
-    return places_.size() - 1;
-  }
-
   void prepare_launches() {
     std::map<const Schedule::LibraryStep*, std::size_t> call_of;
     for (std::size_t i = 0; i < library_calls_.size(); ++i) call_of[library_calls_[i].step] = i;
@@ -245,8 +224,8 @@ class CpuProgram : public CompiledProgram {
     auto codes = compile_kernels(kernels);
     for (std::size_t i = 0; i < own; ++i) {
       KernelCall& call = kernel_calls_.emplace_back(make_kernel_call(*kernels[i], std::move(codes[i])));
-      call.buffers = places_.size();
-      for (const auto& use : kernels[i]->buffers) enter(placement_.of(schedule_, use.value));
+      call.buffers = table_.size();
+      for (const auto& use : kernels[i]->buffers) table_.enter(placement_.of(schedule_, use.value));
     }
     std::size_t next = own;
     for (auto& call : library_calls_) {
@@ -261,15 +240,16 @@ class CpuProgram : public CompiledProgram {
 
   void enter_call(LibraryInvocation& call, Place scratch) {
     const ir::Node& node = program_.graph[call.step->node];
-    call.operands = {places_.size(), node.operands.size()};
-    for (auto v : node.operands) enter(placement_.of(schedule_, v));
-    call.results = {places_.size(), call.has_results() ? node.types.size() : 0};
-    for (std::size_t r = 0; r < call.results.count; ++r) enter(placement_.of(schedule_, {call.step->node, static_cast<std::int32_t>(r)}));
-    call.scratch = enter(scratch);
+    call.operands = {table_.size(), node.operands.size()};
+    for (auto v : node.operands) table_.enter(placement_.of(schedule_, v));
+    call.results = {table_.size(), call.has_results() ? node.types.size() : 0};
+    for (std::size_t r = 0; r < call.results.count; ++r) table_.enter(placement_.of(schedule_, {call.step->node, static_cast<std::int32_t>(r)}));
+    call.scratch = table_.enter(scratch);
     if (!call.step->epilogue) return;
-    call.buffers = {places_.size(), call.step->epilogue->buffers.size()};
+    call.buffers = {table_.size(), call.step->epilogue->buffers.size()};
     // Where the result lies is known only part by part.
-    for (const auto& use : call.step->epilogue->buffers) enter(use.value.node == call.step->node ? scratch : placement_.of(schedule_, use.value));
+    for (const auto& use : call.step->epilogue->buffers)
+      table_.enter(use.value.node == call.step->node ? scratch : placement_.of(schedule_, use.value));
   }
 
   void run(const LibraryInvocation& call, void* const* table) const {
@@ -283,32 +263,6 @@ class CpuProgram : public CompiledProgram {
   }
 
   // Addresses -----------------------------------------------------------------------------------------------------------
-
-  /// Feeds, variables, targets or updates that kernels or library calls touch, and where in the table.
-  struct Given {
-    Place place;
-    std::vector<std::size_t> entries;
-  };
-
-  void group_given_places() {
-    std::map<std::pair<Place::Kind, std::int64_t>, std::size_t> index;
-    for (std::size_t i = 0; i < places_.size(); ++i) {
-      if (!places_[i].is_given()) continue;
-      const auto [found, is_new] = index.try_emplace({places_[i].kind, places_[i].index}, given_.size());
-      if (is_new) given_.push_back({places_[i], {}});
-      given_[found->second].entries.push_back(i);
-    }
-  }
-
-  /// Enters what differs from the last run.
-  void take_addresses(CpuContext& context, const RunArrays& arrays) const {
-    for (std::size_t i = 0; i < given_.size(); ++i) {
-      void* p = address(given_[i].place, context, arrays);
-      if (p == context.given[i]) continue;
-      context.given[i] = p;
-      for (auto entry : given_[i].entries) context.table[entry] = p;
-    }
-  }
 
   // The generated code takes addresses of inputs as of outputs, and doesn't write to inputs.
   void* address(Place p, CpuContext& context, const RunArrays& arrays) const {
@@ -342,8 +296,7 @@ class CpuProgram : public CompiledProgram {
   std::vector<Launch> launches_;
   std::vector<KernelCall> kernel_calls_;
   std::vector<LibraryInvocation> library_calls_;
-  std::vector<Place> places_;  ///< of the table's entries
-  std::vector<Given> given_;
+  plan::AddressTable table_;
 };
 
 }  // namespace

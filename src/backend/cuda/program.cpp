@@ -8,9 +8,8 @@
 #include "backend/cuda/sort.h"
 #include "backend/cuda/staging.h"
 #include "compile/backend.h"
-#include "plan/placement.h"
+#include "plan/address_table.h"
 #include "stitch/epilogue.h"
-#include "stitch/explain.h"
 #include "stitch/rules.h"
 
 #include <weft/error.h>
@@ -31,11 +30,7 @@ namespace {
 using plan::Copy;
 using plan::Place;
 
-/// Addresses in a run's table: where they begin, and how many.
-struct Entries {
-  std::size_t first = 0, count = 0;
-  std::span<void* const> of(const std::vector<void*>& table) const { return {table.data() + first, count}; }
-};
+using Entries = plan::AddressTable::Range;
 
 struct KernelCall {
   const kernel::Kernel* kernel = nullptr;
@@ -49,7 +44,8 @@ struct KernelCall {
 struct LibraryInvocation {
   std::unique_ptr<LibraryCall> call;
   ir::NodeId node = -1;
-  Entries operands, results, scratch;
+  Entries operands, results;
+  std::size_t scratch = 0;
 };
 
 /// A step of the schedule, in the order of execution.
@@ -90,8 +86,7 @@ struct CudaContext : CompiledProgram::Context {
 
   Gpu& gpu;
   Staging staging;
-  std::vector<void*> table;
-  std::vector<void*> given;                       ///< what was given to the last run
+  plan::AddressTable::Addresses addresses;
   std::vector<std::vector<std::byte>> arguments;  ///< by kernel call
   Replays replays;
   /// Other than that of every other context, and other than before when the staging's memory is.
@@ -145,7 +140,7 @@ class CudaProgram : public GpuProgram {
     placement_ = plan::place_values(program_, schedule_, memory, plan::Failure::is_late);
     upload_constants();
     prepare_steps(library);
-    group_given_places();
+    give_copied_places();
     find_updates();
   }
 
@@ -157,13 +152,12 @@ class CudaProgram : public GpuProgram {
 
   std::unique_ptr<Context> make_context() const override {
     gpu_.make_current();
-    auto context = std::make_unique<CudaContext>(gpu_, program_, takes_run_index_, faults_);
+    auto context = std::make_unique<CudaContext>(gpu_, program_, table_.gives(Place::Kind::run_index), faults_);
     {
       const std::lock_guard lock(mutex_);
       if (!arena_) arena_ = gpu_.allocate(static_cast<std::size_t>(placement_.arena_bytes), "intermediate values");
     }
-    context->given.resize(given_.size());
-    for (const auto& p : places_) context->table.push_back(is_given(p) ? nullptr : own_address(p));
+    context->addresses = table_.addresses([&](Place p) { return own_address(p); });
     for (const auto& call : kernel_calls_) context->arguments.push_back(call.code.arguments);
     return context;
   }
@@ -180,7 +174,7 @@ class CudaProgram : public GpuProgram {
   void add_key(const Context& given_context, const RunArrays& arrays, std::vector<void*>& key) const override {
     const auto& context = static_cast<const CudaContext&>(given_context);
     for (const auto n : {context.serial, static_cast<std::uintptr_t>(arrays.steps)}) key.push_back(reinterpret_cast<void*>(n));
-    key.insert(key.end(), context.given.begin(), context.given.end());
+    key.insert(key.end(), context.addresses.given.begin(), context.addresses.given.end());
   }
 
   std::byte* staged_target(const Context& context, std::size_t target) const override {
@@ -229,20 +223,14 @@ class CudaProgram : public GpuProgram {
         text += kernel::print(*kernel_calls_[step.index].kernel, [&](ir::Value v) { return schedule_.type_of(program_.graph, v); });
       }
     }
-    text += "== not stitched\n";
-    for (const auto& r : explain().refusals)
-      text += describe(r.producer) + (r.consumer < 0 ? " " : " apart from " + describe(r.consumer) + ": ") + r.why + "\n";
-    return text + "arena: " + std::to_string(placement_.arena_bytes) + " bytes, at most " + std::to_string(placement_.live_maximum) + " alive\n";
+    return text + plan::print(program_, placement_, explain());
   }
 
   Explanation explain() const override {
-    std::vector<int> order;
-    for (const auto& steps : placement_.launches) order.insert(order.end(), steps.begin(), steps.end());
     std::map<ir::NodeId, std::string> kernels;
     for (const auto& call : library_calls_) kernels[call.node] = call.call->describe();
-    Explanation e = weft::explain(program_, schedule_, order, [&](ir::NodeId id) { return kernels.at(id); });
-    e.refusals.insert(e.refusals.begin(), refusals_.begin(), refusals_.end());
-    return e;
+    return plan::explain(
+        program_, schedule_, placement_, [&](ir::NodeId id) { return kernels.at(id); }, refusals_);
   }
 
   std::vector<Listing> listings() const override {
@@ -263,12 +251,6 @@ class CudaProgram : public GpuProgram {
 
   void upload_constants() {
     for (const auto& c : placement_.constants) constants_.push_back(c.dense().to(device()));
-  }
-
-  Entries enter(Place p) {
-    places_.push_back(p);
-    takes_run_index_ |= p.kind == Place::Kind::run_index;
-    return {places_.size() - 1, 1};
   }
 
   LibraryChoice make_contraction_call(const ir::Node& node, const LibraryOptions& options, const BiasRelu* after) {
@@ -315,8 +297,8 @@ class CudaProgram : public GpuProgram {
           call.code = generate(k->kernel, target);
           call.checks = kernel::checked_terms(k->kernel);
           if (!call.checks.empty()) call.fault = faults_++;
-          call.buffers = {places_.size(), k->kernel.buffers.size()};
-          for (const auto& use : k->kernel.buffers) enter(placement_.of(schedule_, use.value));
+          call.buffers = {table_.size(), k->kernel.buffers.size()};
+          for (const auto& use : k->kernel.buffers) table_.enter(placement_.of(schedule_, use.value));
         } else {
           const auto& library_step = std::get<Schedule::LibraryStep>(step);
           const ir::NodeId id = library_step.node;
@@ -325,11 +307,11 @@ class CudaProgram : public GpuProgram {
           LibraryInvocation& call = library_calls_.emplace_back();
           call.call = std::move(library.at(id).call);
           call.node = id;
-          call.operands = {places_.size(), operands.size()};
-          for (auto v : operands) enter(placement_.of(schedule_, v));
-          call.results = {places_.size(), results.size()};
-          for (auto v : results) enter(placement_.of(schedule_, v));
-          call.scratch = enter(placement_.scratch[static_cast<std::size_t>(s)]);
+          call.operands = {table_.size(), operands.size()};
+          for (auto v : operands) table_.enter(placement_.of(schedule_, v));
+          call.results = {table_.size(), results.size()};
+          for (auto v : results) table_.enter(placement_.of(schedule_, v));
+          call.scratch = table_.enter(placement_.scratch[static_cast<std::size_t>(s)]);
         }
       }
     }
@@ -349,37 +331,16 @@ class CudaProgram : public GpuProgram {
 
   // Addresses -----------------------------------------------------------------------------------------------------------
 
-  /// Feeds, variables, targets, updates and the number of the run, as far as steps touch them, and where in the table.
-  struct Given {
-    Place place;
-    std::vector<std::size_t> entries;
-  };
-
-  static bool is_given(Place p) { return p.is_given() || p.kind == Place::Kind::run_index; }
-
-  void group_given_places() {
-    std::map<std::pair<Place::Kind, std::int64_t>, std::size_t> index;
-    auto group = [&](Place p) -> Given& {
-      const auto [found, is_new] = index.try_emplace({p.kind, p.index}, given_.size());
-      if (is_new) given_.push_back({p, {}});
-      return given_[found->second];
-    };
-    for (std::size_t i = 0; i < places_.size(); ++i)
-      if (is_given(places_[i])) group(places_[i]).entries.push_back(i);
+  void give_copied_places() {
     for (const auto* copies : {&placement_.first_copies, &placement_.last_copies})
       for (const auto& c : *copies)
         for (Place p : {c.from, c.to})
-          if (is_given(p)) copied_[{p.kind, p.index}] = static_cast<std::size_t>(&group(p) - given_.data()), takes_run_index_ |= !p.is_given();
+          if (table_.is_given(p)) table_.give(p);
   }
 
   /// Those of the `step`-th of the runs.
   void take_addresses(CudaContext& context, const RunArrays& arrays, int step) const {
-    for (std::size_t i = 0; i < given_.size(); ++i) {
-      void* p = given_address(given_[i].place, context, arrays, step);
-      if (p == context.given[i]) continue;
-      context.given[i] = p;
-      for (auto entry : given_[i].entries) context.table[entry] = p;
-    }
+    table_.update(context.addresses, [&](Place p) { return given_address(p, context, arrays, step); });
   }
 
   void* given_address(Place p, CudaContext& context, const RunArrays& arrays, int step) const {
@@ -416,7 +377,7 @@ class CudaProgram : public GpuProgram {
   CUgraphExec graph_of(CudaContext& context, const RunArrays& arrays) const {
     const std::size_t of_a_run = steps_.size() + placement_.first_copies.size() + placement_.last_copies.size();
     if (of_a_run * static_cast<std::size_t>(arrays.steps) + context.staging.copies() < least_captured) return nullptr;
-    return context.replays.find(context.given, arrays.steps, [&](CUstream stream) { enqueue_all(context, arrays, stream); });
+    return context.replays.find(context.addresses.given, arrays.steps, [&](CUstream stream) { enqueue_all(context, arrays, stream); });
   }
 
   void enqueue_all(CudaContext& context, const RunArrays& arrays, CUstream stream) const {
@@ -450,13 +411,14 @@ class CudaProgram : public GpuProgram {
   void enqueue(const Step& step, CudaContext& context, CUstream stream) const {
     if (step.is_library) {
       const auto& call = library_calls_[step.index];
-      return call.call->enqueue(stream, call.operands.of(context.table), call.results.of(context.table), context.table[call.scratch.first]);
+      void* const* table = context.addresses.table.data();
+      return call.call->enqueue(stream, call.operands.of(table), call.results.of(table), table[call.scratch]);
     }
     const KernelCall& call = kernel_calls_[step.index];
     if (call.code.blocks == 0) return;
     auto& arguments = context.arguments[step.index];
     const std::size_t addresses = call.buffers.count * sizeof(void*);
-    std::memcpy(arguments.data(), context.table.data() + call.buffers.first, addresses);
+    std::memcpy(arguments.data(), context.addresses.table.data() + call.buffers.first, addresses);
     if (!call.checks.empty()) {
       const void* fault = context.staging.fault(call.fault);
       std::memcpy(arguments.data() + addresses, &fault, sizeof fault);
@@ -469,7 +431,7 @@ class CudaProgram : public GpuProgram {
 
   void enqueue(const std::vector<Copy>& copies, const CudaContext& context, CUstream stream) const {
     auto address = [&](Place p) {
-      return reinterpret_cast<CUdeviceptr>(is_given(p) ? context.given[copied_.at({p.kind, p.index})] : own_address(p));
+      return reinterpret_cast<CUdeviceptr>(table_.is_given(p) ? context.addresses.given[table_.given(p)] : own_address(p));
     };
     for (const auto& c : copies)
       if (c.bytes > 0)
@@ -510,12 +472,9 @@ class CudaProgram : public GpuProgram {
   std::vector<Launch> launches_;
   std::vector<KernelCall> kernel_calls_;
   std::vector<LibraryInvocation> library_calls_;
-  std::size_t faults_ = 0;  ///< kernels that check indices
-  bool takes_run_index_ = false;
+  std::size_t faults_ = 0;      ///< kernels that check indices
   std::vector<int> update_of_;  ///< by variable: the update that is beside it; -1: none is
-  std::vector<Place> places_;   ///< of the table's entries
-  std::vector<Given> given_;
-  std::map<std::pair<Place::Kind, std::int64_t>, std::size_t> copied_;  ///< where among the given what copies touch is
+  plan::AddressTable table_;
   mutable std::mutex mutex_;
   mutable std::shared_ptr<std::byte> arena_;  ///< made with the first context
 };

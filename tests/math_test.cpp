@@ -1,6 +1,11 @@
 // How far compiled functions are from the true value: never farther than declared. WEFT_MATH_EXHAUSTIVE=n tries every n-th f32
 // (1: all there are) and more f64, WEFT_MATH_REPORT=1 prints what was measured.
+#ifdef WEFT_WITH_CPU
 #include "backend/cpu/math_functions.h"
+#endif
+#ifdef WEFT_WITH_CUDA
+#include "backend/cuda/emit.h"
+#endif
 #include "compile/backend.h"
 
 #include <weft/weft.h>
@@ -13,8 +18,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <optional>
 #include <random>
 #include <thread>
+#include <tuple>
 
 namespace weft {
 namespace {
@@ -119,8 +126,18 @@ template <class T> T random_value(std::mt19937_64& random, std::size_t k) {
   return static_cast<T>(bits & 64 ? -v : v);
 }
 
-class Math : public ::testing::TestWithParam<Reference> {
+/// How many units the function may be off, if a backend says so.
+template <class Functions> std::optional<double> declared_in(const Functions& functions, std::string_view name, DType dtype) {
+  for (const auto& f : functions)
+    if (f.name == name) return dtype == f64 ? f.ulp_f64 : f.ulp_f32;
+  return std::nullopt;
+}
+
+class Math : public ::testing::TestWithParam<std::tuple<Reference, Backend>> {
  protected:
+  const Reference& function() const { return std::get<0>(GetParam()); }
+  Backend backend() const { return std::get<1>(GetParam()); }
+
   static constexpr std::int64_t chunk = 1 << 16;
   static std::uint64_t step() {
     const char* wish = std::getenv("WEFT_MATH_EXHAUSTIVE");
@@ -128,13 +145,20 @@ class Math : public ::testing::TestWithParam<Reference> {
   }
 
   void SetUp() override {
-    if (!has_backend(Backend::cpu)) GTEST_SKIP() << "the cpu backend is not part of this build";
+    if (const auto why = why_not(backend()); !why.empty()) GTEST_SKIP() << why;
   }
 
   double declared(DType dtype) const {
-    for (const auto& f : cpu::math_functions())
-      if (f.name == GetParam().name) return dtype == f64 ? f.ulp_f64 : f.ulp_f32;
-    return 4;
+    std::optional<double> ulp;
+#ifdef WEFT_WITH_CPU
+    if (backend() == Backend::cpu) ulp = declared_in(cpu::math_functions(), function().name, dtype);
+#endif
+#ifdef WEFT_WITH_CUDA
+    if (backend() == Backend::cuda) ulp = declared_in(cuda::math_functions(), function().name, dtype);
+    // Units from the correctly rounded value, which is half a one from the true value.
+    if (ulp && backend() == Backend::cuda) *ulp += 0.5;
+#endif
+    return ulp.value_or(4);
   }
 
   struct Worst {
@@ -145,11 +169,11 @@ class Math : public ::testing::TestWithParam<Reference> {
   template <class T, class W, class Fill> void check(DType dtype, W (*reference)(W, W), int chunks, Fill fill) {
     Graph g;
     const Tensor x = g.placeholder({chunk}, dtype, "x"), y = g.placeholder({chunk}, dtype, "y");
-    const bool is_unary = GetParam().unary;
-    const Tensor result = is_unary ? GetParam().unary(x) : GetParam().binary(x, y);
+    const bool is_unary = function().unary;
+    const Tensor result = is_unary ? function().unary(x) : function().binary(x, y);
     std::vector<FeedType> feeds{{x, {dtype, {chunk}}}};
     if (!is_unary) feeds.push_back({y, {dtype, {chunk}}});
-    const Executable e = g.compile(feeds, std::span(&result, 1), {}, {.backend = Backend::cpu});
+    const Executable e = g.compile(feeds, std::span(&result, 1), {}, {.backend = backend()});
     std::atomic<int> next = 0;
     std::vector<Worst> worst(std::max(1u, std::thread::hardware_concurrency()));
     auto work = [&](Worst& w) {
@@ -176,14 +200,14 @@ class Math : public ::testing::TestWithParam<Reference> {
     EXPECT_LE(all.distance, declared(dtype)) << "ulp at " << std::hexfloat << all.x << ", " << all.y << std::defaultfloat << " = " << all.x << ", "
                                              << all.y;
     if (std::getenv("WEFT_MATH_REPORT"))
-      std::printf("%-8s %s declared %.1f, measured %.3f at %a, %a\n", std::string(GetParam().name).c_str(), dtype == f64 ? "f64" : "f32",
-                  declared(dtype), all.distance, all.x, all.y);
+      std::printf("%-8s %s %s declared %.1f, measured %.3f at %a, %a\n", std::string(function().name).c_str(),
+                  backend() == Backend::cuda ? "cuda" : "cpu", dtype == f64 ? "f64" : "f32", declared(dtype), all.distance, all.x, all.y);
   }
 
   /// Special values, against each other where there are two operands, and then random ones.
   template <class T, class W> void check_sampled(DType dtype, W (*reference)(W, W)) {
-    const auto first = special_neighbourhoods<T>(GetParam().unary ? 200 : 1);
-    const auto second = GetParam().unary ? std::vector<T>{0} : first;
+    const auto first = special_neighbourhoods<T>(function().unary ? 200 : 1);
+    const auto second = function().unary ? std::vector<T>{0} : first;
     const std::size_t special = first.size() * second.size(), random_chunks = std::clamp<std::size_t>(4096 / step(), 8, 256);
     const auto chunks = (special + chunk - 1) / chunk + random_chunks;
     check<T>(dtype, reference, static_cast<int>(chunks), [&](int i, std::span<T> x, std::span<T> y) {
@@ -198,19 +222,21 @@ class Math : public ::testing::TestWithParam<Reference> {
 };
 
 TEST_P(Math, OfF32IsAsCloseAsDeclared) {
-  check_sampled<float>(f32, GetParam().f32);
-  if (!GetParam().unary) return;
+  check_sampled<float>(f32, function().f32);
+  if (!function().unary) return;
   const std::uint64_t patterns = (std::uint64_t{1} << 32) / step() + 1;
-  check<float>(f32, GetParam().f32, static_cast<int>((patterns + chunk - 1) / chunk), [&](int i, std::span<float> x, std::span<float>) {
+  check<float>(f32, function().f32, static_cast<int>((patterns + chunk - 1) / chunk), [&](int i, std::span<float> x, std::span<float>) {
     for (std::size_t k = 0; k < x.size(); ++k)
       x[k] = std::bit_cast<float>(static_cast<std::uint32_t>((static_cast<std::uint64_t>(i) * chunk + k) * step()));
   });
 }
 
-TEST_P(Math, OfF64IsAsCloseAsDeclared) { check_sampled<double>(f64, GetParam().f64); }
+TEST_P(Math, OfF64IsAsCloseAsDeclared) { check_sampled<double>(f64, function().f64); }
 
-INSTANTIATE_TEST_SUITE_P(Functions, Math, ::testing::ValuesIn(references),
-                         [](const ::testing::TestParamInfo<Reference>& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Functions, Math, ::testing::Combine(::testing::ValuesIn(references), ::testing::Values(Backend::cpu, Backend::cuda)),
+                         [](const auto& info) {
+                           return std::string(std::get<0>(info.param).name) + (std::get<1>(info.param) == Backend::cuda ? "_cuda" : "_cpu");
+                         });
 
 }  // namespace
 }  // namespace weft

@@ -37,7 +37,7 @@ NDArray GanModel::draw(std::int64_t count, std::uint64_t seed) {
 }
 
 std::vector<Tensor> GanModel::saved() const {
-  std::vector<Tensor> list = generator_->parameters();
+  std::vector<Tensor> list = generator_->averages();
   list.insert(list.end(), generator_->statistics().begin(), generator_->statistics().end());
   return list;
 }

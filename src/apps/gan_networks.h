@@ -34,9 +34,13 @@ class Generator : public GanNetwork {
   explicit Generator(Graph& graph);
 
   /// With the statistics of this batch; unless null, `updates` get what has the running ones follow them.
-  Tensor train(Tensor noise, std::vector<Operation>* updates = nullptr) const { return draw(noise, true, updates); }
-  /// With the running statistics: an image depends on its own noise only.
-  Tensor infer(Tensor noise) const { return draw(noise, false, nullptr); }
+  Tensor train(Tensor noise, std::vector<Operation>* updates = nullptr) const { return draw(noise, learnt_, updates, true); }
+  /// With averages of parameters and statistics over many steps, which draw better than any one step's (Y. Yazıcı et al., "The unusual
+  /// effectiveness of averaging in GAN training", 2019). An image depends on its own noise only.
+  Tensor infer(Tensor noise) const { return draw(noise, averaged_, nullptr, false); }
+  /// What has the averages follow the parameters when `updates` have changed these.
+  std::vector<Operation> follow(const std::vector<Operation>& updates) const;
+  std::vector<Tensor> averages() const;
   const std::vector<Tensor>& statistics() const { return statistics_; }
 
   static constexpr std::int64_t noise_size = 100;
@@ -45,17 +49,26 @@ class Generator : public GanNetwork {
   struct Norm {
     Tensor gamma, beta, mean, variance;
   };
+  struct Layers {
+    Tensor dense;
+    Norm norm0;
+    Tensor first;
+    Norm norm1;
+    Tensor second;
+    Norm norm2;
+    Tensor third;
+  };
   Norm norm(std::int64_t channels, const char* part);
-  Tensor draw(Tensor noise, bool trains, std::vector<Operation>* updates) const;
+  Tensor average_of(Tensor parameter);
+  Tensor draw(Tensor noise, const Layers& layers, std::vector<Operation>* updates, bool trains) const;
 
+  struct Average {
+    Tensor average, parameter;
+  };
   std::vector<Tensor> statistics_;
-  Tensor dense_;
-  Norm norm0_;
-  Tensor first_;
-  Norm norm1_;
-  Tensor second_;
-  Norm norm2_;
-  Tensor third_;
+  std::vector<Average> averages_;
+  Layers learnt_, averaged_;
+  Tensor steps_;
 };
 
 /// One logit for each image: that it is real. Convolutions 5x5x64 and 5x5x128 with stride 2, leaky ReLU and dropout, and a dense layer.
@@ -70,12 +83,13 @@ class Discriminator : public GanNetwork {
 };
 
 /// Both networks' losses and Adam's updates with beta1 = 1/2, as the paper has it, for images [n, 28, 28, 1] from -1 to 1 and noise [n, 100].
-/// Gradients are taken at the parameters from before the step, so that one pass of the generator serves both.
+/// Gradients are taken at the parameters from before the step, so that one pass of the generator serves both. With `keeps_averages` the
+/// generator's statistics and averages follow.
 struct GanStep {
   Tensor discriminator_loss, generator_loss;
   std::vector<Operation> updates;
 };
 GanStep gan_step(Graph& graph, const Generator& generator, const Discriminator& discriminator, Tensor real, Tensor noise, double learning_rate,
-                 bool keeps_statistics);
+                 bool keeps_averages);
 
 }  // namespace weft::apps

@@ -148,7 +148,7 @@ class Math : public ::testing::TestWithParam<std::tuple<Reference, Backend>> {
     if (const auto why = why_not(backend()); !why.empty()) GTEST_SKIP() << why;
   }
 
-  double declared(DType dtype) const {
+  double declared([[maybe_unused]] DType dtype) const {
     std::optional<double> ulp;
 #ifdef WEFT_WITH_CPU
     if (backend() == Backend::cpu) ulp = declared_in(cpu::math_functions(), function().name, dtype);

@@ -1,7 +1,8 @@
-// A language model of characters, two LSTM layers, unrolled: a training step, and a step of generation.
+// A language model of characters, two LSTM layers: a training step, and a step of generation.
 // S. Hochreiter, J. Schmidhuber, "Long short-term memory", 1997, with forget gates.
 #include "apps/workloads/workload.h"
 
+#include <weft/control.h>
 #include <weft/elementwise.h>
 #include <weft/indexing.h>
 #include <weft/loss.h>
@@ -14,7 +15,7 @@
 namespace weft::apps {
 namespace {
 
-constexpr std::int64_t characters = 65, hidden = 256;
+constexpr std::int64_t characters = 65;
 
 struct State {
   Tensor h, c;
@@ -23,7 +24,7 @@ struct State {
 struct Layer {
   Tensor input, recurrent, bias;
 
-  explicit Layer(Graph& g)
+  Layer(Graph& g, std::int64_t hidden)
       : input(g.variable(init::normal({hidden, 4 * hidden}, 0, 0.04))),
         recurrent(g.variable(init::normal({hidden, 4 * hidden}, 0, 0.04))),
         bias(g.variable(init::zeros({4 * hidden}))) {}
@@ -43,38 +44,41 @@ struct Model {
   Layer layers[2];
   Tensor output, output_bias;
 
-  explicit Model(Graph& g)
+  Model(Graph& g, std::int64_t hidden)
       : embedding(g.variable(init::normal({characters, hidden}, 0, 1))),
-        layers{Layer(g), Layer(g)},
+        layers{Layer(g, hidden), Layer(g, hidden)},
         output(g.variable(init::normal({hidden, characters}, 0, 0.04))),
         output_bias(g.variable(init::zeros({characters}))) {}
 
   Tensor logits(Tensor x) const { return matmul(x, output) + output_bias; }
 };
 
-void build_training(Setup& s, std::int64_t batch, std::int64_t length) {
-  const Model model(s.graph);
-  const Tensor zeros = s.graph.constant(0.0, {batch, hidden});
+struct TrainingSize {
+  std::int64_t batch, length, hidden;
+};
+
+void build_training(Setup& s, TrainingSize n) {
+  const Model model(s.graph, n.hidden);
+  const Tensor zeros = s.graph.constant(0.0, {n.batch, n.hidden});
   // One step after the other, so that a step's rows lie together.
-  Tensor x = gather(model.embedding, s.feed_integers({length * batch}, characters));
+  Tensor x = gather(model.embedding, s.feed_integers({n.length * n.batch}, characters));
   for (const Layer& layer : model.layers) {
-    State state = {zeros, zeros};
-    std::vector<Tensor> outputs;
-    for (const Tensor& projected : split(layer.projected(x), static_cast<int>(length), 0)) {
-      state = layer.step(projected, state);
-      outputs.push_back(state.h);
-    }
-    x = concat(outputs, 0);
+    const Tensor sums = reshape(layer.projected(x), {n.length, n.batch, 4 * n.hidden});
+    const LoopValues steps = scan(std::vector{sums}, std::vector{zeros, zeros}, [&](const Iteration& i) {
+      const State after = layer.step(i.elements[0], {i.states[0], i.states[1]});
+      return LoopValues{{after.h, after.c}, {after.h}};
+    });
+    x = reshape(steps.outputs[0], {n.length * n.batch, n.hidden});
   }
-  const Tensor loss = softmax_cross_entropy(model.logits(x), s.feed_integers({length * batch}, characters));
+  const Tensor loss = softmax_cross_entropy(model.logits(x), s.feed_integers({n.length * n.batch}, characters));
   s.targets = {loss};
   s.operations = adam(s.graph.variables(), s.graph.gradients(loss, s.graph.variables()), 2e-3);
 }
 
 /// The character and the state are variables, so that a run goes on where the last one ended.
-void build_generation(Setup& s) {
+void build_generation(Setup& s, std::int64_t hidden) {
   Graph& g = s.graph;
-  const Model model(g);
+  const Model model(g, hidden);
   const Tensor character = g.variable(init::zeros({1}, i32));
   Tensor x = gather(model.embedding, character);
   for (const Layer& layer : model.layers) {
@@ -94,8 +98,21 @@ void build_generation(Setup& s) {
 }  // namespace
 
 std::vector<Workload> lstm_workloads() {
-  return {{.name = "train_charlstm_f32_b16_t32", .build = [](Setup& s) { build_training(s, 16, 32); }, .iterations = 10},
-          {.name = "gen_charlstm_f32_step", .build = build_generation, .iterations = 200}};
+  return {{.name = "train_charlstm_f32_b16_t32",
+           .build =
+               [](Setup& s) {
+                 build_training(s, {16, 32, 256});
+               },
+           .iterations = 10},
+          {.name = "train_charlstm_f32_b64_t128",
+           .build =
+               [](Setup& s) {
+                 build_training(s, {64, 128, 512});
+               },
+           .iterations = 10,
+           .is_large = true},
+          {.name = "gen_charlstm_f32_step", .build = [](Setup& s) { build_generation(s, 256); }, .iterations = 200},
+          {.name = "gen_charlstm_f32_h512_step", .build = [](Setup& s) { build_generation(s, 512); }, .iterations = 200, .is_large = true}};
 }
 
 }  // namespace weft::apps

@@ -4,18 +4,18 @@
 const charts = new Set();
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/// A chart of several lines over the same x: {label, colours: ["--line-1"], x: "step"}. `lines` are their names.
+/// A chart of several lines over the same x: {label, colours: ["--line-1"], x: "step"}. `lines` are their names; the points of the one called `marked` are dots.
 export class Chart {
-  constructor(place, {lines, colours, x, widths = [], range = null, zero = false, shows = v => v.toPrecision(4)}) {
+  constructor(place, {lines, colours, x, widths = [], marked = "", zero = false}) {
     this.place = place;
     this.colours = colours;
     this.rows = [];
     place.setAttribute("role", "img");
     this.label = place.getAttribute("aria-label") || "chart";
-    const series = Object.fromEntries(lines.map((line, i) => [line, {strokeWidth: widths[i] ?? 2}]));
+    const series = Object.fromEntries(lines.map((line, i) => [line, {strokeWidth: widths[i] ?? 2, drawPoints: line === marked, pointSize: 3}]));
     this.options = {
-      labels: [x, ...lines], series, valueRange: range, includeZero: zero, legend: "follow", rightGap: 12, axisLabelFontSize: 12, connectSeparatedPoints: true,
-      highlightCircleSize: 3, digitsAfterDecimal: 4, xRangePad: 4, yRangePad: 8, axes: {y: {axisLabelWidth: 44, valueFormatter: shows}, x: {valueFormatter: v => `${x} ${+v.toPrecision(6)}`}},
+      labels: [x, ...lines], series, includeZero: zero, legend: "follow", rightGap: 12, axisLabelFontSize: 12, connectSeparatedPoints: true,
+      highlightCircleSize: 3, digitsAfterDecimal: 4, xRangePad: 4, yRangePad: 8, axes: {y: {axisLabelWidth: 44, valueFormatter: v => v.toPrecision(4)}, x: {valueFormatter: v => `${x} ${+v.toPrecision(6)}`}},
     };
     charts.add(this);
     new ResizeObserver(() => this.draw()).observe(place);

@@ -9,7 +9,7 @@ export function startText() {
   const ask = (path, body) => quietly(post("text", "/api/text/" + path, body));
   $("text-losses").setAttribute("aria-label", "Loss of the text training");
   const chart = new Chart($("text-losses"), {lines: ["loss", "smoothed", "validation"], colours: ["--line-1-pale", "--line-1", "--line-2"],
-                                             widths: [1, 2.2, 2.2], x: "step"});
+                                             widths: [1, 2.2, 2.2], marked: "validation", x: "step"});
 
   $("text-form").addEventListener("submit", e => {
     e.preventDefault();

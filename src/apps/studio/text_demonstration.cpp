@@ -22,6 +22,26 @@ constexpr double burst_seconds = 0.03;
 constexpr std::size_t validation_characters = 20000;
 constexpr std::int64_t validate_every = 100;
 
+/// Nobody else can write to it; removed with what it holds.
+class PrivateFolder {
+ public:
+  PrivateFolder() {
+    std::string pattern = (fs::temp_directory_path() / "weft-studio-XXXXXX").string();
+    if (!::mkdtemp(pattern.data())) throw RunError("there is no folder for temporary files");
+    path_ = pattern;
+  }
+  PrivateFolder(const PrivateFolder&) = delete;
+  PrivateFolder& operator=(const PrivateFolder&) = delete;
+  ~PrivateFolder() {
+    std::error_code error;
+    fs::remove_all(path_, error);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
 }  // namespace
 
 fs::path find_shakespeare() {
@@ -152,10 +172,9 @@ Answer TextDemonstration::corpus() const { return {read_corpus(), "text/plain; c
 Answer TextDemonstration::trained_weights() {
   return worker_.ask([this]() -> Answer {
     if (!learner_) throw BadRequest("nothing has been trained here");
-    const fs::path file = fs::temp_directory_path() / ("weft-studio-" + std::to_string(reinterpret_cast<std::uintptr_t>(this)) + ".safetensors");
-    learner_->save(file, false);
-    const auto bytes = io::load_file(file);
-    fs::remove(file);
+    const PrivateFolder folder;
+    learner_->save(folder.path() / "text.safetensors", false);
+    const auto bytes = io::load_file(folder.path() / "text.safetensors");
     return {{reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "application/octet-stream", "text.safetensors"};
   });
 }

@@ -1,7 +1,7 @@
 // What the server shows, kept up to date. The server has everything; a page that is loaded anew, or seen again, asks for all of it.
 
 const state = {}, followers = [], longestList = 8192;
-let source = null, whole = false;
+let source = null;
 
 /// Calls f(topic's state, names of what changed) now and at each change.
 export function follow(topic, f) {
@@ -29,7 +29,6 @@ function changed(topic, names) {
 
 function take(entry) {
   if (entry.whole) {
-    whole = true;
     for (const [topic, values] of Object.entries(entry.whole)) {
       state[topic] = values;
       changed(topic, Object.keys(values));
@@ -72,4 +71,3 @@ export function connect(connection) {
   addEventListener("pagehide", close);
   open();
 }
-export const isReady = () => whole;

@@ -55,7 +55,7 @@ TEST(CudaTiles, CompileForEveryGeneration) {
       const auto tiles = tiles_for(dtype);
       for (std::size_t i = m; i < tiles.size(); i += 3) {
         const int unit = i % 2 == 1 ? 1 : 16 / static_cast<int>(size_of(dtype)), capability = capabilities[i % 3];
-        const TilesDesc desc{member, dtype, unit, unit, member == Member::data_gradient ? 1 : unit, i % 2 == 0 ? 1 : 4};
+        const TilesDesc desc{member, dtype, unit, unit, member == Member::data_gradient ? 1 : unit, i % 2 == 0 ? 1 : 4, 1 + static_cast<int>(i % 3)};
         EXPECT_NO_THROW(compiler.compile(generate(desc, tiles[i]).text, compiler.target(capability))) << desc.str() << " " << tiles[i].str();
       }
       EXPECT_NO_THROW(compiler.compile(generate_sum_of_parts(dtype, 1).text, compiler.target(90)));
@@ -64,8 +64,8 @@ TEST(CudaTiles, CompileForEveryGeneration) {
 
 TEST(CudaTiles, AreNamedAfterWhatTheyCompute) {
   const TilesConfig config = tiles_for(f32)[0];
-  const TilesSource source = generate({Member::weights_gradient, f32, 4, 4, 4, 1}, config);
-  EXPECT_EQ(source.entry, "conv_weights_gradient_f32_by_4_4_4_128x128x16_8x8x3");
+  const TilesSource source = generate({Member::weights_gradient, f32, 4, 4, 4, 1, 2}, config);
+  EXPECT_EQ(source.entry, "conv_weights_gradient_f32_by_4_4_4_2d_128x128x16_8x8x3");
   EXPECT_NE(source.text.find("void __launch_bounds__(threads, resident) " + source.entry + "("), std::string::npos);
 }
 

@@ -12,8 +12,9 @@ using Geometry = ConvolutionGeometry;
 
 // rows, columns, depth, of a thread, stages, resident
 constexpr TilesConfig tiles_f32[] = {
-    {128, 128, 16, 8, 8, 3, 2}, {256, 64, 16, 8, 8, 3, 2}, {128, 64, 16, 8, 8, 3, 3}, {64, 64, 16, 8, 4, 4, 4},  {128, 32, 16, 8, 4, 4, 4},
-    {64, 32, 16, 4, 4, 4, 4},   {32, 64, 16, 4, 4, 4, 4},  {32, 32, 32, 4, 4, 3, 6},  {16, 128, 32, 2, 8, 3, 4}, {16, 64, 32, 4, 4, 4, 8},
+    {128, 128, 16, 8, 8, 3, 2}, {256, 64, 16, 8, 8, 3, 2}, {128, 64, 16, 8, 8, 3, 3}, {64, 64, 32, 8, 4, 3, 4},
+    {256, 32, 16, 8, 8, 3, 3},  {128, 32, 16, 8, 8, 4, 5}, {128, 32, 16, 8, 4, 4, 4}, {64, 32, 16, 4, 4, 4, 4},
+    {32, 64, 16, 4, 4, 4, 4},   {32, 32, 32, 4, 4, 3, 6},  {16, 128, 32, 2, 8, 3, 4}, {16, 64, 32, 4, 4, 4, 8},
 };
 constexpr TilesConfig tiles_f64[] = {{64, 64, 16, 4, 4, 3, 2}, {32, 32, 16, 2, 4, 3, 4}};
 
@@ -93,6 +94,8 @@ std::string describe_problem(Member member, DType dtype, const Geometry& g, Tile
   if (classes > 16) return "places are in more than 16 classes";
   p.desc = {member, dtype};
   p.desc.classes = classes == 1 ? 1 : classes <= 4 ? 4 : 16;
+  const auto is_point = [&](std::size_t d) { return g.in[d] == 1 && g.out[d] == 1 && g.window[d] == 1 && g.low[d] == 0; };
+  p.desc.dimensions = !is_point(0) ? 3 : !is_point(1) ? 2 : 1;
   p.groups = g.groups;
   p.classes.clear();
   const std::int64_t channels = is_data ? of_group : g.in_channels;

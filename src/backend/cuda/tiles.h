@@ -16,7 +16,8 @@ struct TilesDesc {
   ConvolutionMember member = ConvolutionMember::forward;
   DType dtype = f32;
   int left_unit = 1, right_unit = 1, result_unit = 1;
-  int classes = 1;  ///< at most: see TilesArguments
+  int classes = 1;     ///< at most: see TilesArguments
+  int dimensions = 3;  ///< in which windows can reach outside the data: all of them, or the last
 
   std::string str() const;
 };

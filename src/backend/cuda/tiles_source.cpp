@@ -1,18 +1,14 @@
 // The code of kernels that multiply tiles of windows.
 #include "backend/cuda/tiles.h"
 
+#include "backend/cuda/emit_library.h"
+
 #include <string_view>
 
 namespace weft::cuda {
 namespace {
 
-constexpr std::string_view definitions = R"(
-struct Divisor {
-  unsigned multiplier, shift;
-};
-/// n / by for n >= 0. T. Granlund, P. Montgomery, "Division by invariant integers using multiplication", 1994.
-__device__ int divided(int n, Divisor by) { return int((__umulhi(unsigned(n), by.multiplier) + unsigned(n)) >> by.shift); }
-
+constexpr std::string_view pack = R"(
 template <int n> struct alignas(n * sizeof(Element) < 16 ? n * sizeof(Element) : 16) Pack {
   Element at[n];
 };
@@ -78,7 +74,7 @@ struct Shared {
   int result_of_rows[rows], right_of_terms[stages][depth];  // -1: there is none
 };
 
-__device__ Spot nowhere() { return {0, -(1 << 30), 0, 0}; }
+__device__ Spot nowhere() { return {0, 0, 0, -(1 << 30)}; }
 
 __device__ Spot place(const Arguments& a, const Class& c, int index, int& result) {
   const int rest = divided(index, c.axes[2].by_places), image_and_0 = divided(rest, c.axes[1].by_places);
@@ -135,8 +131,9 @@ __device__ void load(const Arguments& a, const Element* left, const Element* rig
     const int unit = first + threadIdx.x, line = unit / left_units, at = unit % left_units * left_unit;
     if (left_lines * left_units % threads != 0 && line >= left_lines) break;
     const Spot row = s.of_rows[left_by_rows ? line : at], term = s.of_terms[stage][left_by_rows ? at : line];
-    const bool inside = unsigned(row.at0 + term.at0) < unsigned(a.left_sizes[0]) && unsigned(row.at1 + term.at1) < unsigned(a.left_sizes[1]) &&
-                        unsigned(row.at2 + term.at2) < unsigned(a.left_sizes[2]);
+    const bool inside = unsigned(row.at2 + term.at2) < unsigned(a.left_sizes[2]) &&
+                        (dimensions < 2 || unsigned(row.at1 + term.at1) < unsigned(a.left_sizes[1])) &&
+                        (dimensions < 3 || unsigned(row.at0 + term.at0) < unsigned(a.left_sizes[0]));
     copy<left_unit * sizeof(Element)>(&s.left[stage][line * left_line + at], left + (inside ? row.offset + term.offset : 0), inside);
   }
 #pragma unroll
@@ -223,10 +220,12 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
     end_of_copies();
   }
 
-  // Of a warp 8 threads are side by side and 4 above each other, in such an order that neighbours in pairs read the same of one tile or the other.
+  // A warp's threads are numbered in such an order that neighbours in pairs read the same of one tile or the other.
+  constexpr int lanes_across = threads_across < 8 ? threads_across : 8, warps_across = threads_across / lanes_across;
+  static_assert(lanes_across == 4 || lanes_across == 8);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  const int across = warp % (threads_across / 8) * 8 + (lane & 1 | lane >> 1 & 6);
-  const int down = warp / (threads_across / 8) * 4 + (lane >> 1 & 1 | lane >> 3 & 2);
+  const int across = warp % warps_across * lanes_across + (lane & 1 | lane >> 1 & (lanes_across - 2));
+  const int down = warp / warps_across * (32 / lanes_across) + (lane >> 1 & 1 | (lanes_across == 8 ? lane >> 3 & 2 : lane >> 2 & 6));
   Element sum[thread_rows][thread_columns] = {};
   for (int tile = begin; tile < end; ++tile) {
     wait_for_copies<stages - 2>();
@@ -300,7 +299,7 @@ std::string TilesDesc::str() const {
                                                                   : "conv_weights_gradient";
   std::string text = std::string(name) + "_" + std::string(name_of(dtype)) + "_by";
   for (int unit : {left_unit, right_unit, result_unit}) text += "_" + std::to_string(unit);
-  return text + (classes > 1 ? "_strided" : "");
+  return text + "_" + std::to_string(dimensions) + "d" + (classes > 1 ? "_strided" : "");
 }
 
 std::string TilesConfig::str() const {
@@ -317,11 +316,11 @@ TilesSource generate(const TilesDesc& desc, const TilesConfig& config) {
                  constant("thread_rows", config.thread_rows) + constant("thread_columns", config.thread_columns) + constant("stages", config.stages) +
                  constant("resident", config.resident);
   source.text += constant("left_unit", desc.left_unit) + constant("right_unit", desc.right_unit) + constant("result_unit", desc.result_unit) +
-                 constant("most_classes", desc.classes);
+                 constant("dimensions", desc.dimensions) + constant("most_classes", desc.classes);
   const bool is_data = desc.member == ConvolutionMember::data_gradient, is_weights = desc.member == ConvolutionMember::weights_gradient;
   source.text += std::string("constexpr bool is_data_gradient = ") + (is_data ? "true" : "false") +
                  ", is_weights_gradient = " + (is_weights ? "true" : "false") + ";\n";
-  source.text += definitions;
+  source.text += definitions_for("divided") + std::string(pack);
   source.text += copies;
   std::string kernel(body);
   kernel.replace(kernel.find("NAME("), 4, source.entry);
@@ -336,7 +335,7 @@ TilesSource generate(const TilesDesc& desc, const TilesConfig& config) {
 }
 
 TilesSource generate_sum_of_parts(DType dtype, int unit) {
-  return {element(dtype) + constant("unit", unit) + std::string(definitions) + std::string(sum_of_parts), "add_parts", 0};
+  return {element(dtype) + constant("unit", unit) + std::string(pack) + std::string(sum_of_parts), "add_parts", 0};
 }
 
 }  // namespace weft::cuda

@@ -12,7 +12,7 @@ namespace weft {
 namespace {
 
 /// Operations that a loop may become.
-constexpr std::int64_t most_operations = 4096;
+constexpr std::int64_t most_operations = 16384;
 
 std::vector<TensorType> operand_types(const ir::Graph& graph, const ir::Node& node) {
   std::vector<TensorType> types;

@@ -128,6 +128,35 @@ TEST_F(CudaLibraries, ComputeABiasWithoutAKernelOfItsOwn) {
   EXPECT_EQ(compile(apart).kernels, 1);
 }
 
+TEST_F(CudaLibraries, SayWhatIsPositiveInTheSameKernel) {
+  Graph g;
+  const Tensor x = g.placeholder({4, 14, 14, 16}, f32, "x"), w = g.placeholder({3, 3, 16, 30}, f32, "w"), b = g.placeholder({30}, f32, "b"),
+               m = g.placeholder({64, 128}, f32, "m"), n = g.placeholder({128, 30}, f32, "n");
+  const Tensor convolved = relu(conv2d(x, w, {.padding = Padding::same}) + b), multiplied = relu(matmul(m, n) + b);
+  const Feeds all{{x, random({4, 14, 14, 16}, f32, 1)},
+                  {w, random({3, 3, 16, 30}, f32, 2)},
+                  {b, random({30}, f32, 3)},
+                  {m, random({64, 128}, f32, 4)},
+                  {n, random({128, 30}, f32, 5)}};
+  const std::vector<Tensor> sides[] = {{x, w, b}, {m, n, b}};
+  for (int i = 0; i < 2; ++i) {
+    const Tensor y = i == 0 ? convolved : multiplied;
+    Feeds feeds;
+    std::vector<FeedType> types;
+    for (const Tensor t : sides[i]) feeds.emplace(t, all.at(t)), types.push_back({t, t.type()});
+    const std::vector<Tensor> targets{y, y > 0.0f};
+    if (i == 0) { EXPECT_EQ(g.compile(types, targets, {}, unmeasured).statistics().kernels, 0); }
+    const auto expected = g.run(feeds, targets, {}, reference);
+    for (const RunOptions& options : {measured, unmeasured}) {
+      const auto got = g.run(feeds, targets, {}, options);
+      EXPECT_TRUE(agree(expected[0], on_host(got[0]), tolerance(144)));
+      const NDArray values = on_host(got[0]), answers = on_host(got[1]);
+      for (std::int64_t k = 0; k < values.element_count(); ++k)
+        ASSERT_EQ(answers.elements<bool>()[static_cast<std::size_t>(k)], values.elements<float>()[static_cast<std::size_t>(k)] > 0);
+    }
+  }
+}
+
 TEST_F(CudaLibraries, KeepAResultThatOthersNeed) {
   Graph g;
   const Tensor x = g.placeholder({64, 128}, f32), w = g.placeholder({128, 32}, f32), product = matmul(x, w);

@@ -77,7 +77,7 @@ LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::
   // Some of cuDNN's engines for gradients of weights compute another thing where there is padding, so that none is taken without a check.
   const bool has_cudnn = !(g.groups > 1 && member == Member::weights_gradient) &&
                          // Engines of cuDNN 9.14 that add a bias without a relu in f16 make 0 of -inf.
-                         !(after && (after->bias < 0 || !after->relu));
+                         !(after && (after->bias < 0 || !after->relu || after->positive >= 0));
   if (g.groups > 1 && std::min(g.in_channels, g.out_channels / g.groups) < least_in_group)
     return {nullptr, "few channels in a group: a generated kernel takes no longer"};
   if (g.images * g.places() * g.columns() * g.out_channels < least_multiplications) return {nullptr, "too small: a generated kernel takes no longer"};
@@ -107,17 +107,13 @@ LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::
   const double most_difference = type.dtype == bf16 ? 2e-2 : type.dtype == f16 || options.tf32 ? 4e-3 : 1e-4;
   std::vector<std::size_t> operand_bytes{bytes_of(first), bytes_of(second)};
   if (after && after->bias >= 0) operand_bytes.push_back(static_cast<std::size_t>(g.out_channels) * size_of(type.dtype));
-  const Choice choice = fastest(gpu,
-                                {problem,
-                                 {g.images},
-                                 names,
-                                 make,
-                                 operand_bytes,
-                                 {bytes_of(type)},
-                                 after || g.groups > 1 ? "" : std::string(windows),
-                                 type.dtype,
-                                 most_difference},
-                                options.measures);
+  std::vector<std::size_t> result_bytes{bytes_of(type)};
+  if (after && after->positive >= 0)
+    result_bytes.insert(after->is_positive_first() ? result_bytes.begin() : result_bytes.end(), static_cast<std::size_t>(type.shape.element_count()));
+  const Choice choice = fastest(
+      gpu,
+      {problem, {g.images}, names, make, operand_bytes, result_bytes, after || g.groups > 1 ? "" : std::string(windows), type.dtype, most_difference},
+      options.measures);
   if (choice.name.empty()) return {nullptr, refusal.empty() ? "no library convolves " + std::string(name_of(type.dtype)) + " so" : refusal};
   return {make(choice.name), {}, choice.seconds};
 }

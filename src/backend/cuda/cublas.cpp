@@ -320,10 +320,15 @@ Found find_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape
                               (p.b.batch_stride == 0 ? ", one right side" : "") + ", " +
                               (options.tf32 && dtype == f32 ? "tf32" : std::string(name_of(dtype))) + " to " + std::string(name_of(result_dtype)) +
                               (after ? after->str() : "") + "\ncublaslt " + cublas().version + (tiles ? " tiles 1" : "");
+  std::vector<std::size_t> result_bytes{bytes_of(p.result, result_dtype)};
+  if (after && after->positive >= 0)
+    result_bytes.insert(after->is_positive_first() ? result_bytes.begin() : result_bytes.end(),
+                        static_cast<std::size_t>(p.result.rows * p.result.columns));
   Alternatives alternatives{problem,
                             {p.result.rows, p.result.columns, p.transpose_a ? p.a.rows : p.a.columns, p.batch},
                             [&] {
-                              auto names = CublasProduct(gpu, *types, result_types->data, p, after).kernels();
+                              std::vector<std::string> names;
+                              if (!after || after->positive < 0) names = CublasProduct(gpu, *types, result_types->data, p, after).kernels();
                               if (tiles)
                                 for (const auto& name : tiles_names(gpu, tiles->member, dtype, tiles->geometry))
                                   names.push_back(std::string(tiles_prefix) + name);
@@ -335,7 +340,7 @@ Found find_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape
                               return product ? std::make_unique<MatmulCall>(std::move(product), after) : nullptr;
                             },
                             operand_bytes,
-                            {bytes_of(p.result, result_dtype)}};
+                            result_bytes};
   alternatives.believes_tried = true;
   const Choice choice = fastest(gpu, alternatives, options.measures);
   if (choice.name.empty()) return {{nullptr, "cuBLASLt has no kernel for it"}};

@@ -70,6 +70,7 @@ struct TilesArguments {
   const void *left = nullptr, *right = nullptr;
   void* result = nullptr;  ///< or the parts of it
   const void* bias = nullptr;
+  void* positive = nullptr;
   std::int64_t part = 0;  ///< elements of the result
   std::int32_t left_sizes[3] = {1, 1, 1}, left_pitch = 0, left_group = 0;
   std::int32_t channels = 1;  ///< of a tap

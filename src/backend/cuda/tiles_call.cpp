@@ -61,7 +61,7 @@ std::vector<Candidate> candidates(const TilesProblem& p, int multiprocessors) {
 
 struct SumArguments {
   const void *parts, *bias;
-  void* result;
+  void *result, *positive;
   std::int64_t part;
   std::int32_t splits, channels, relu;
 };
@@ -71,7 +71,12 @@ std::size_t bytes_of(const TilesProblem& p) { return static_cast<std::size_t>(p.
 class TilesCall final : public LibraryCall {
  public:
   TilesCall(Gpu& gpu, const TilesProblem& p, const TilesConfig& config, int blocks_each, const BiasRelu* after)
-      : arguments_(p.arguments), part_bytes_(bytes_of(p)), threads_(static_cast<unsigned>(config.threads())), has_bias_(after && after->bias >= 0) {
+      : arguments_(p.arguments),
+        part_bytes_(bytes_of(p)),
+        threads_(static_cast<unsigned>(config.threads())),
+        has_bias_(after && after->bias >= 0),
+        tells_positive_(after && after->positive >= 0) {
+    result_ = after && after->is_positive_first() ? 1 : 0;
     const auto splits = splits_for(p, config, blocks_each, gpu.properties().multiprocessors);
     arguments_.column_tiles = static_cast<std::int32_t>(p.column_tiles(config));
     arguments_.splits = static_cast<std::int32_t>(splits);
@@ -104,14 +109,15 @@ class TilesCall final : public LibraryCall {
     a.left = operands[0];
     a.right = operands[1];
     a.bias = has_bias_ ? operands[2] : nullptr;
-    a.result = add_ ? scratch : results[0];
+    a.result = add_ ? scratch : results[result_];
+    a.positive = tells_positive_ ? results[1 - result_] : nullptr;
     std::memcpy(bytes.data(), &a, sizeof a);
     std::memcpy(bytes.data() + sizeof a, classes_.data(), classes_.size() * sizeof(TilesClass));
     void* parameters[] = {bytes.data()};
     check(driver().cuLaunchKernel(multiply_, blocks_[0], blocks_[1], blocks_[2], threads_, 1, 1, shared_bytes_, stream, parameters, nullptr),
           "multiplying tiles");
     if (!add_) return;
-    SumArguments sum{scratch, a.bias, results[0], a.part, a.splits, sum_channels_, a.relu};
+    SumArguments sum{scratch, a.bias, results[result_], a.positive, a.part, a.splits, sum_channels_, a.relu};
     void* sum_parameters[] = {&sum};
     constexpr std::int64_t threads = 256;
     const std::int64_t units = a.part / sum_unit_;
@@ -125,7 +131,8 @@ class TilesCall final : public LibraryCall {
   std::vector<TilesClass> classes_;
   std::size_t part_bytes_;
   unsigned blocks_[3] = {}, threads_, shared_bytes_ = 0;
-  bool has_bias_;
+  bool has_bias_, tells_positive_;
+  std::size_t result_ = 0;  ///< among the results
   int sum_unit_ = 1;
   std::int32_t sum_channels_ = 1;
   CUfunction multiply_ = nullptr, add_ = nullptr;  ///< `add_`: null for a sum in one part

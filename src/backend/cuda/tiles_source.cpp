@@ -12,6 +12,9 @@ constexpr std::string_view pack = R"(
 template <int n> struct alignas(n * sizeof(Element) < 16 ? n * sizeof(Element) : 16) Pack {
   Element at[n];
 };
+template <int n> struct alignas(n) Answers {
+  bool at[n];
+};
 )";
 
 constexpr std::string_view copies = R"(
@@ -42,6 +45,7 @@ struct Arguments {
   const Element *left, *right;
   Element* result;
   const Element* bias;
+  bool* positive;
   long long part;
   int left_sizes[3], left_pitch, left_group;
   int channels;
@@ -237,6 +241,7 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
   }
 
   Element* result = a.result + part * a.part + group * a.result_group;
+  bool* positive = a.positive && a.splits == 1 ? a.positive + group * a.result_group : nullptr;
 #pragma unroll
   for (int i = 0; i < thread_rows; ++i) {
     const int r = s.result_of_rows[left_by_rows ? down + i * threads_down : i / row_run * row_run * threads_down + down * row_run + i % row_run];
@@ -250,10 +255,19 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
 #pragma unroll
         for (int n = 0; n < column_run; ++n) pack.at[n] = finished(a, sum[i][j + n], group * a.columns + column + n);
         *reinterpret_cast<Pack<column_run>*>(result + r + column) = pack;
+        if (!positive) continue;
+        Answers<column_run> answers;
+#pragma unroll
+        for (int n = 0; n < column_run; ++n) answers.at[n] = pack.at[n] > 0;
+        *reinterpret_cast<Answers<column_run>*>(positive + r + column) = answers;
       } else {
 #pragma unroll
-        for (int n = 0; n < column_run; ++n)
-          if (column + n < a.columns) result[r + column + n] = finished(a, sum[i][j + n], group * a.columns + column + n);
+        for (int n = 0; n < column_run; ++n) {
+          if (column + n >= a.columns) continue;
+          const Element value = finished(a, sum[i][j + n], group * a.columns + column + n);
+          result[r + column + n] = value;
+          if (positive) positive[r + column + n] = value > 0;
+        }
       }
     }
   }
@@ -264,6 +278,7 @@ constexpr std::string_view sum_of_parts = R"(
 struct Arguments {
   const Element *parts, *bias;
   Element* result;
+  bool* positive;
   long long part;
   int splits, channels, relu;
 };
@@ -284,6 +299,11 @@ extern "C" __global__ void __launch_bounds__(256) add_parts(const Arguments a) {
     if (a.relu && sum.at[n] <= 0) sum.at[n] = 0;
   }
   *reinterpret_cast<Pack<unit>*>(a.result + first) = sum;
+  if (!a.positive) return;
+  Answers<unit> answers;
+#pragma unroll
+  for (int n = 0; n < unit; ++n) answers.at[n] = sum.at[n] > 0;
+  *reinterpret_cast<Answers<unit>*>(a.positive + first) = answers;
 }
 )";
 

@@ -14,6 +14,7 @@ struct Arguments {
 
 // A thread for each 4 neighbouring places.
 extern "C" __global__ void __launch_bounds__(256) sum_f32_parts(const __grid_constant__ Arguments a) {
+  follow();
   const int place = blockIdx.x * blockDim.x + threadIdx.x;
   if (place >= a.places) return;
   const int rest1 = divided(place, a.by_m1);
@@ -49,6 +50,7 @@ struct Arguments {
 
 // A team of 8 threads for each place.
 extern "C" __global__ void __launch_bounds__(256) sum_f32(const __grid_constant__ Arguments a) {
+  follow();
   const int thread = threadIdx.x / 32;
   const int number = blockIdx.x * 32 + threadIdx.x % 32;
   const bool exists = number < a.places;

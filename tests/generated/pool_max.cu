@@ -17,6 +17,7 @@ struct Arguments {
 
 // A thread for each 4 neighbouring places.
 extern "C" __global__ void __launch_bounds__(256) pool_max_f32(const __grid_constant__ Arguments a) {
+  follow();
   const int place = blockIdx.x * blockDim.x + threadIdx.x;
   if (place >= a.places) return;
   const int rest2 = divided(place, a.by_m2);

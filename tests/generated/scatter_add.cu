@@ -7,6 +7,7 @@ struct Arguments {
 
 // A thread for each 4 neighbouring places.
 extern "C" __global__ void __launch_bounds__(256) scatter_f32(const __grid_constant__ Arguments a) {
+  follow();
   const int place = blockIdx.x * blockDim.x + threadIdx.x;
   if (place >= a.places) return;
   const int i0 = 4 * place;
@@ -37,6 +38,7 @@ struct Arguments {
 
 // A block for each range of the first index and 256 places.
 extern "C" __global__ void __launch_bounds__(256) scatter_f32(const __grid_constant__ Arguments a) {
+  follow();
   __shared__ int waiting[256];
   const int thread = threadIdx.x;
   const int slice = blockIdx.x / a.chunks;

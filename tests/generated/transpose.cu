@@ -15,6 +15,7 @@ struct Arguments {
 
 // A block for a square of 32 iterations of i1 and of i0, 256 at a time.
 extern "C" __global__ void __launch_bounds__(256) add_f32(const __grid_constant__ Arguments a) {
+  follow();
   const int tile = blockIdx.x;
   const int rest1 = divided(tile, a.by_tiles_across);
   const int begin1 = (tile - rest1 * a.tiles_across) * 32;

@@ -30,7 +30,10 @@ class KernelEmitter {
     describe();
     code_.block("extern \"C\" __global__ void __launch_bounds__(" + std::to_string(std::max(m_.threads, 256u)) + ") " + g.entry +
                     "(const __grid_constant__ Arguments a)",
-                [&] { body(); });
+                [&] {
+                  code_.line("follow();");
+                  body();
+                });
     const std::string code = c_.arguments.definition() + "\n" + code_.str();
     g.source = definitions_for(code) + "\n" + code;
     g.arguments = c_.arguments.bytes();

@@ -70,6 +70,23 @@ __device__ c64 quotient(c64 x, c64 y) {
   return {float((a * c + b * d) / norm), float((b * c - a * d) / norm)};
 }
 )"},
+    {"wait_for_earlier", R"(
+/// Returns when what earlier kernels wrote is there.
+__device__ void wait_for_earlier() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+)"},
+    {"follow", R"(
+/// The same; from then on the next kernel may be brought in, to wait for this one.
+__device__ void follow() {
+  wait_for_earlier();
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+)"},
     {"IndexFault", R"(
 /// The first index found out of range.
 struct IndexFault {

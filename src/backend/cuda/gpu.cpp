@@ -15,6 +15,9 @@
 namespace weft::cuda {
 namespace {
 
+/// Graphs of CUDA keep early starts from 12.3 on.
+constexpr int first_with_early_starts = 12030;
+
 std::atomic<std::size_t> compiled_so_far = 0;
 
 /// Compute capability 8.0: Ampere, the oldest generation that has what generated kernels use.
@@ -263,6 +266,20 @@ CUfunction Gpu::load_one(const Source& source, bool& was_compiled) {
     check(driver().cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, static_cast<int>(source.shared_bytes)),
           "giving a kernel shared memory");
   return function;
+}
+
+void Gpu::start(CUfunction function, const Grid& grid, CUstream stream, void** parameters, const char* doing) const {
+  CUlaunchAttribute attribute{};
+  attribute.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+  attribute.value.programmaticStreamSerializationAllowed = 1;
+  CUlaunchConfig config{};
+  config.gridDimX = grid.blocks[0], config.gridDimY = grid.blocks[1], config.gridDimZ = grid.blocks[2];
+  config.blockDimX = grid.threads, config.blockDimY = 1, config.blockDimZ = 1;
+  config.sharedMemBytes = grid.shared_bytes;
+  config.hStream = stream;
+  config.attrs = &attribute;
+  config.numAttrs = properties_.compute_capability >= 90 && driver().version >= first_with_early_starts ? 1 : 0;
+  check(driver().cuLaunchKernelEx(&config, function, parameters, nullptr), doing);
 }
 
 std::vector<Gpu::Function> Gpu::load(std::span<const Source> sources) {

@@ -7,6 +7,7 @@
 
 #include <weft/device.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -72,6 +73,14 @@ class Gpu {
     CUfunction handle = nullptr;
     bool was_compiled = false;  ///< by this call, rather than found in this process or on disk
   };
+  struct Grid {
+    std::array<unsigned, 3> blocks = {1, 1, 1};
+    unsigned threads = 1, shared_bytes = 0;
+  };
+  /// Starts a kernel whose code follows earlier ones itself (see `wait_for_earlier` in emit_library.cpp): where the GPU can, it is brought in while
+  /// they end.
+  void start(CUfunction function, const Grid& grid, CUstream stream, void** parameters, const char* doing) const;
+
   /// The code of each source, loaded. What is missing is compiled in parallel. Thread-safe.
   std::vector<Function> load(std::span<const Source> sources);
 

@@ -424,9 +424,8 @@ class CudaProgram : public GpuProgram {
       std::memcpy(arguments.data() + addresses, &fault, sizeof fault);
     }
     void* parameters[] = {arguments.data()};
-    check(driver().cuLaunchKernel(call.function.handle, call.code.blocks, 1, 1, call.code.threads, 1, 1, call.code.shared_bytes, stream, parameters,
-                                  nullptr),
-          call.kernel->name.c_str());
+    gpu_.start(call.function.handle, {{call.code.blocks, 1, 1}, call.code.threads, call.code.shared_bytes}, stream, parameters,
+               call.kernel->name.c_str());
   }
 
   void enqueue(const std::vector<Copy>& copies, const CudaContext& context, CUstream stream) const {

@@ -71,7 +71,8 @@ std::size_t bytes_of(const TilesProblem& p) { return static_cast<std::size_t>(p.
 class TilesCall final : public LibraryCall {
  public:
   TilesCall(Gpu& gpu, const TilesProblem& p, const TilesConfig& config, int blocks_each, const BiasRelu* after)
-      : arguments_(p.arguments),
+      : gpu_(gpu),
+        arguments_(p.arguments),
         part_bytes_(bytes_of(p)),
         threads_(static_cast<unsigned>(config.threads())),
         has_bias_(after && after->bias >= 0),
@@ -121,12 +122,11 @@ class TilesCall final : public LibraryCall {
     void* sum_parameters[] = {&sum};
     constexpr std::int64_t threads = 256;
     const std::int64_t units = a.part / sum_unit_;
-    check(driver().cuLaunchKernel(add_, static_cast<unsigned>((units + threads - 1) / threads), 1, 1, threads, 1, 1, 0, stream, sum_parameters,
-                                  nullptr),
-          "adding up parts");
+    gpu_.start(add_, {{static_cast<unsigned>((units + threads - 1) / threads), 1, 1}, threads, 0}, stream, sum_parameters, "adding up parts");
   }
 
  private:
+  const Gpu& gpu_;
   TilesArguments arguments_;
   std::vector<TilesClass> classes_;
   std::size_t part_bytes_;

@@ -284,6 +284,7 @@ struct Arguments {
 };
 
 extern "C" __global__ void __launch_bounds__(256) add_parts(const Arguments a) {
+  follow();
   const long long first = (blockIdx.x * 256ll + threadIdx.x) * unit;
   if (first >= a.part) return;
   Pack<unit> sum = {};
@@ -355,7 +356,7 @@ TilesSource generate(const TilesDesc& desc, const TilesConfig& config) {
 }
 
 TilesSource generate_sum_of_parts(DType dtype, int unit) {
-  return {element(dtype) + constant("unit", unit) + std::string(pack) + std::string(sum_of_parts), "add_parts", 0};
+  return {element(dtype) + constant("unit", unit) + definitions_for("follow") + std::string(pack) + std::string(sum_of_parts), "add_parts", 0};
 }
 
 }  // namespace weft::cuda

@@ -34,7 +34,7 @@ std::vector<cuda::Generated> kernels_of(Graph& g, const std::vector<FeedType>& f
       program, stitch_rules(settled({})),
       [&](ir::NodeId id) {
         const auto name = program.graph[id].op->name;
-        return name == "sort" || name == "arg_sort" || name == "top_k" || program.graph[id].op->kind == Kind::control;
+        return name == "sort" || name == "arg_sort" || name == "top_k" || name == "distance_transform" || program.graph[id].op->kind == Kind::control;
       },
       kernel::targets::gpu);
   std::vector<cuda::Generated> kernels;

@@ -84,9 +84,9 @@ const std::vector<Shapes>& any_shapes() {
 const std::vector<OpCase>& op_cases() {
   static const auto all = [] {
     std::vector<OpCase> list;
-    for (auto family :
-         {unary_cases, binary_cases, movement_cases, reduction_cases, cumulative_cases, sort_cases, indexing_cases, matmul_cases, convolution_cases,
-          pooling_cases, random_cases, activation_cases, loss_cases, normalization_cases, optimizer_cases, recurrent_cases, control_cases}) {
+    for (auto family : {unary_cases, binary_cases, movement_cases, reduction_cases, cumulative_cases, sort_cases, image_cases, indexing_cases,
+                        matmul_cases, convolution_cases, pooling_cases, random_cases, activation_cases, loss_cases, normalization_cases,
+                        optimizer_cases, recurrent_cases, control_cases}) {
       auto rows = family();
       std::ranges::move(rows, std::back_inserter(list));
     }

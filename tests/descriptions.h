@@ -89,6 +89,7 @@ std::vector<OpCase> movement_cases();
 std::vector<OpCase> reduction_cases();
 std::vector<OpCase> cumulative_cases();
 std::vector<OpCase> sort_cases();
+std::vector<OpCase> image_cases();
 std::vector<OpCase> indexing_cases();
 std::vector<OpCase> matmul_cases();
 std::vector<OpCase> convolution_cases();

@@ -7,6 +7,7 @@
 #include <weft/convolution.h>
 #include <weft/cumulative.h>
 #include <weft/device.h>
+#include <weft/distance_transform.h>
 #include <weft/dtype.h>
 #include <weft/elementwise.h>
 #include <weft/error.h>

@@ -21,6 +21,7 @@ std::span<const Primitive> sorting();       // sort, arg_sort, top_k
 std::span<const Primitive> contractions();  // matmul
 std::span<const Primitive> convolutions();  // conv, conv_data_gradient, conv_weights_gradient
 std::span<const Primitive> pooling();       // pool, pool_gradient, ...
+std::span<const Primitive> distances();     // distance_transform
 std::span<const Primitive> random();        // random_bits, random_uniform, ...
 std::span<const Primitive> control();       // if, while, for
 

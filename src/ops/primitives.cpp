@@ -11,9 +11,9 @@ namespace {
 const std::unordered_map<std::string_view, const Primitive*>& table() {
   static const auto map = [] {
     std::unordered_map<std::string_view, const Primitive*> m;
-    for (auto family :
-         {ops::sources(), ops::state(), ops::unary(), ops::binary(), ops::ternary(), ops::movement(), ops::slices(), ops::indexing(),
-          ops::reductions(), ops::scans(), ops::sorting(), ops::contractions(), ops::convolutions(), ops::pooling(), ops::random(), ops::control()})
+    for (auto family : {ops::sources(), ops::state(), ops::unary(), ops::binary(), ops::ternary(), ops::movement(), ops::slices(), ops::indexing(),
+                        ops::reductions(), ops::scans(), ops::sorting(), ops::contractions(), ops::convolutions(), ops::pooling(), ops::distances(),
+                        ops::random(), ops::control()})
       for (const auto& p : family)
         if (!m.emplace(p.name, &p).second) throw InternalError("primitive " + std::string(p.name) + " is listed twice");
     return m;

@@ -203,6 +203,8 @@ std::vector<KernelCode> compile_kernels(std::span<const kernel::Kernel* const> k
 
 std::size_t kernels_compiled() { return Jit::instance().compiled(); }
 
+int vector_bits() { return Jit::instance().target().vector_bits; }
+
 std::string llvm_ir(const kernel::Kernel& kernel) {
   llvm::LLVMContext context;
   const auto module = emit(kernel, kernel::structure_of(kernel), "kernel", Jit::instance().target(), context);

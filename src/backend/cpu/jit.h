@@ -25,6 +25,9 @@ std::vector<KernelCode> compile_kernels(std::span<const kernel::Kernel* const> k
 /// Kernels compiled so far in this process.
 std::size_t kernels_compiled();
 
+/// Of the vectors that kernels use: 512, 256 or 128.
+int vector_bits();
+
 /// For dumps: LLVM IR of a kernel before optimisation, and this processor's assembly after.
 std::string llvm_ir(const kernel::Kernel& kernel);
 std::string assembly(const kernel::Kernel& kernel);

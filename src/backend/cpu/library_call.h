@@ -52,5 +52,7 @@ std::string faster_generated(const ir::Graph& graph, const ir::Node& node);
 
 /// sort, arg_sort and top_k, by code of our own: they have no form as loops over an expression.
 std::unique_ptr<LibraryCall> make_sort_call(const ir::Graph& graph, const ir::Node& node);
+/// distance_transform, likewise.
+std::unique_ptr<LibraryCall> make_distance_call(const ir::Graph& graph, const ir::Node& node);
 
 }  // namespace weft::cpu

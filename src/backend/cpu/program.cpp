@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 namespace weft::cpu {
@@ -30,6 +31,12 @@ std::shared_ptr<std::byte> allocate_arena(std::int64_t bytes) {
   if (!memory) throw RunError("out of memory: a run needs " + std::to_string(bytes) + " bytes for intermediate values");
   return memory;
 }
+
+/// Operations that code written by hand computes.
+constexpr struct {
+  std::string_view operation;
+  std::unique_ptr<LibraryCall> (*make)(const ir::Graph&, const ir::Node&);
+} own_calls[] = {{"sort", make_sort_call}, {"arg_sort", make_sort_call}, {"top_k", make_sort_call}, {"distance_transform", make_distance_call}};
 
 struct LibraryInvocation {
   std::unique_ptr<LibraryCall> call;
@@ -65,10 +72,11 @@ class CpuProgram : public CompiledProgram {
     const StitchRules rules = stitch_rules(options);
     schedule_ = lower(program_, rules, [&](ir::NodeId id) {
       const auto name = program_.graph[id].op->name;
-      if (name == "sort" || name == "arg_sort" || name == "top_k") {
-        library[id].call = make_sort_call(program_.graph, program_.graph[id]);
-        return true;
-      }
+      for (const auto& own : own_calls)
+        if (own.operation == name) {
+          library[id].call = own.make(program_.graph, program_.graph[id]);
+          return true;
+        }
       if (name != "matmul" && name != "conv" && name != "conv_data_gradient" && name != "conv_weights_gradient") return false;
       auto& choice = library[id];
       choice.refusal = faster_generated(program_.graph, program_.graph[id]);

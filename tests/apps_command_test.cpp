@@ -1,7 +1,7 @@
 // The `weft` command as its user meets it: what it prints, writes and returns.
 #include "apps/digits_data.h"
+#include "command_testing.h"
 #include "compile/backend.h"
-#include "file_testing.h"
 
 #include <nlohmann/json.hpp>
 
@@ -19,28 +19,11 @@
 namespace weft::apps {
 namespace {
 
+using testing::expect_failure;
 using testing::Folder;
+using testing::Outcome;
 using testing::text_of;
-
-struct Outcome {
-  int status = 0;
-  std::string out, err;
-};
-
-/// Runs the command by the shell. It finds no data but what its arguments or `environment` name.
-Outcome weft(const Folder& folder, const std::string& arguments, const std::string& environment = {}) {
-  const std::string line = "env -u WEFT_DATA_DIR XDG_CACHE_HOME=/nowhere " + environment + " '" WEFT_COMMAND "' " + arguments + " >'" +
-                           (folder / "out").string() + "' 2>'" + (folder / "err").string() + "'";
-  const int status = std::system(line.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text_of(folder / "out"), text_of(folder / "err")};
-}
-
-void expect_failure(const Outcome& outcome, int status, const std::string& message) {
-  EXPECT_EQ(outcome.status, status);
-  EXPECT_TRUE(outcome.err.starts_with("weft: ")) << outcome.err;
-  EXPECT_NE(outcome.err.find(message), std::string::npos) << outcome.err;
-  EXPECT_EQ(std::ranges::count(outcome.err, '\n'), 1) << outcome.err;
-}
+using testing::weft;
 
 /// A little MNIST: 12 training and 4 test images.
 void write_mnist(const std::filesystem::path& folder) {

@@ -28,7 +28,7 @@ std::vector<OpCase> image_cases() {
                 }),
       transform("nearest_sites",
                 [](Tensor x) {
-                  const auto [distances, indices] = nearest_sites(x, {.search_limit_radius = 2, .dtype = i64});
+                  const auto [distances, indices] = nearest_sites(x, {.search_limit_radius = 2, .index_dtype = i64});
                   return Tensors{distances, indices};
                 }),
       sparse,

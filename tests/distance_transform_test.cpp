@@ -5,6 +5,8 @@
 
 #include <weft/distance_transform.h>
 #include <weft/elementwise.h>
+#include <weft/primitives/distance_transform.h>
+#include <weft/queue.h>
 
 #include <gtest/gtest.h>
 
@@ -13,6 +15,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <thread>
 
 namespace weft {
 namespace {
@@ -88,7 +91,7 @@ struct DistanceTransforms : testing::TestWithParam<NamedBackend> {
   void expect(const Plane& p, const Expected& e, double radius = inf) {
     SCOPED_TRACE(std::to_string(p.height) + "x" + std::to_string(p.width) + ", " + std::to_string(p.sites.size()) + " sites, limit " +
                  std::to_string(radius));
-    const auto [distances, indices] = nearest_sites(images, {.search_limit_radius = radius, .dtype = i64});
+    const auto [distances, indices] = nearest_sites(images, {.search_limit_radius = radius, .index_dtype = i64});
     const auto r = g.run({{images, p.pixels()}}, {distance_transform(images, {.search_limit_radius = radius}), distances, indices}, {}, options);
     const auto all = r[0].elements<float>(), again = r[1].elements<float>();
     const auto places = r[2].elements<std::int64_t>();
@@ -256,7 +259,7 @@ TEST_F(DistanceErrors, SayWhatIsWrong) {
   because([&] { distance_transform(x, {.layout = "HWC"}); }, "distance_transform: layout HWC is neither NHWC nor NCHW");
   because([&] { distance_transform(g.placeholder({5}, f32)); }, "operand 0 is f32[5], expects images: at least height and width");
   because([&] { distance_transform(g.placeholder({4, 5}, c64)); }, "operand 0 is c64[4,5], expects a real number or bool");
-  because([&] { nearest_sites(x, {.dtype = u8}); }, "a place is i32 or i64, not u8");
+  because([&] { nearest_sites(x, {.index_dtype = u8}); }, "a place is i32 or i64, not u8");
   because([&] { nearest_sites(g.placeholder({1 << 16, 1 << 16}, u8)); }, "don't fit i32; ask for i64");
   because([&] { distance_transform(g.placeholder({1, std::int64_t{1} << 31}, u8)); }, "expects less than 2^31 rows and columns");
   because([&] { g.gradients(distance_transform(x), {x}); }, "distance_transform");
@@ -266,6 +269,77 @@ TEST_F(DistanceErrors, OfUnknownShapesComeWhenTheyAreKnown) {
   const Tensor x = g.placeholder(Shape::unranked(), u8);
   const Tensor d = distance_transform(x);
   expect_error<RunError>([&] { g.run({{x, NDArray(u8, {3})}}, {d}); }, "expects images: at least height and width");
+}
+
+// Without a graph.
+
+struct DistancePrimitive : testing::TestWithParam<NamedBackend> {
+  const Plane plane = few_sites(150, 210, 6, 11);
+  const Expected expected = by_brute_force(plane);
+  const DistanceTransform transform{{.index_dtype = i64}, {.backend = GetParam().backend}};
+
+  void expect_same(const NDArray& distances) {
+    EXPECT_EQ(distances.type().str(), "f32[150,210]");
+    EXPECT_EQ(std::memcmp(distances.data(), expected.distances.data(), expected.distances.size() * sizeof(float)), 0);
+  }
+  void expect_same(const DistanceTransform::Nearest& n) {
+    expect_same(n.distances);
+    EXPECT_EQ(std::memcmp(n.indices.data(), expected.indices.data(), expected.indices.size() * sizeof(std::int64_t)), 0);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(On, DistancePrimitive, testing::ValuesIn(compiling_backends()), [](const auto& i) { return i.param.name; });
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DistancePrimitive);
+
+TEST_P(DistancePrimitive, ComputesWhatTheOperationDoes) {
+  for (const DType dtype : {u8, f16, f32}) expect_same(transform(plane.pixels().cast(dtype)));
+  expect_same(transform.nearest(plane.pixels()));
+  NDArray kept(f32, {150, 210});
+  transform(plane.pixels(), kept);
+  expect_same(kept);
+}
+
+TEST_P(DistancePrimitive, TakesRowsNarrowerThanTheirStride) {
+  NDArray wide(u8, {300, 512});
+  const NDArray part = wide.slice(0, 40, 190).slice(1, 100, 310);
+  NDArray(part).assign(plane.pixels());
+  expect_same(transform(part));
+  NDArray room(f32, {150, 256});
+  NDArray into = room.slice(1, 7, 217);
+  transform(part, into);
+  expect_same(into.copy());
+}
+
+TEST_P(DistancePrimitive, GoesWithAQueue) {
+  Queue queue;
+  CommandBuffer buffer(queue);
+  NDArray kept(f32, {150, 210});
+  const NDArray made = transform.encode(buffer, plane.pixels());
+  transform.encode(buffer, plane.pixels(), kept);
+  const auto nearest = transform.encode_nearest(buffer, plane.pixels());
+  buffer.commit();
+  buffer.wait();
+  expect_same(made);
+  expect_same(kept);
+  expect_same(nearest);
+}
+
+TEST_P(DistancePrimitive, IsUsedByManyThreadsAtOnce) {
+  std::vector<std::thread> threads;
+  std::vector<NDArray> results(6);
+  for (std::size_t i = 0; i < results.size(); ++i)
+    threads.emplace_back([&, i] { results[i] = transform(i % 2 ? plane.pixels() : plane.pixels().cast(f32)); });
+  for (auto& t : threads) t.join();
+  for (const auto& r : results) expect_same(r);
+}
+
+TEST_P(DistancePrimitive, RefusesWhatTheOperationDoes) {
+  expect_error<GraphError>([] { DistanceTransform({.search_limit_radius = 0}); }, "expects more than 0");
+  expect_error<RunError>([&] { transform(NDArray(c64, {2, 2})); }, "the images are c64[2,2], expects real numbers or bool");
+  expect_error<RunError>([&] { transform(NDArray(u8, {2})); }, "expects images: at least height and width");
+  NDArray other(f32, {3, 2});
+  expect_error<RunError>([&] { transform(NDArray(u8, {2, 3}), other); }, "its storage is f32[3,2]");
+  EXPECT_EQ(transform(NDArray(u8, {0, 4})).type().str(), "f32[0,4]");
 }
 
 }  // namespace

@@ -20,6 +20,8 @@ struct DistanceTransformOptions {
   /// Where rows, columns and channels are: NHWC (when empty) or NCHW. N stands for any number of dimensions, none included; a matrix is one image
   /// of one channel.
   std::string layout = {};
+  /// Of the indices that `nearest_sites` gives: i32 or i64.
+  DType index_dtype = i32;
 };
 /// At each pixel the distance to the closest site, 0 at sites, +infinity where there is none: f32 of the images' shape.
 Tensor distance_transform(Operand images, DistanceTransformOptions options = {});
@@ -30,11 +32,6 @@ struct NearestSites {
   /// topmost.
   Tensor indices;
 };
-struct NearestSitesOptions {
-  double search_limit_radius = std::numeric_limits<double>::infinity();  ///< as DistanceTransformOptions has it
-  std::string layout = {};                                               ///< likewise
-  DType dtype = i32;                                                     ///< of the indices: i32 or i64
-};
-NearestSites nearest_sites(Operand images, NearestSitesOptions options = {});
+NearestSites nearest_sites(Operand images, DistanceTransformOptions options = {});
 
 }  // namespace weft

@@ -24,6 +24,7 @@
 #include <weft/normalization.h>
 #include <weft/optimizer.h>
 #include <weft/pooling.h>
+#include <weft/primitives/distance_transform.h>
 #include <weft/queue.h>
 #include <weft/random.h>
 #include <weft/recurrent.h>

@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   weft::apps::add_generate_command(weft);
   weft::apps::add_generate_digits_command(weft);
   weft::apps::add_data_command(weft);
+  weft::apps::add_image_command(weft);
   weft::apps::add_bench_command(weft);
   weft::apps::add_explain_command(weft);
   weft::apps::add_info_command(weft);

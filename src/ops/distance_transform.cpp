@@ -93,7 +93,7 @@ template <class Elements> void evaluate_plane(const Elements& pixels, const Plan
 }
 
 void evaluate_distance_transform(Evaluation& e) {
-  const DistanceTransform t = distance_transform_of(e.operands[0]->type, e.node.attributes);
+  const DistanceProblem t = distance_problem_of(e.operands[0]->type, e.node.attributes);
   std::visit(
       [&](const auto& pixels) {
         using Element = typename std::decay_t<decltype(pixels)>::value_type;
@@ -118,10 +118,10 @@ Attributes attributes_of(double radius, const std::string& layout) {
 
 }  // namespace
 
-DistanceTransform distance_transform_of(const TensorType& images, const Attributes& attributes) {
+DistanceProblem distance_problem_of(const TensorType& images, const Attributes& attributes) {
   const Shape& shape = images.shape;
   const int rows = row_dimension(shape, attributes);
-  DistanceTransform t{.height = shape[rows], .width = shape[rows + 1]};
+  DistanceProblem t{.height = shape[rows], .width = shape[rows + 1]};
   for (int d = 0; d < rows; ++d) t.images *= shape[d];
   for (int d = rows + 2; d < shape.rank(); ++d) t.channels *= shape[d];
   t.most_squared = squared_limit(attributes.real("search_limit_radius"));
@@ -137,9 +137,9 @@ Tensor distance_transform(Operand images, DistanceTransformOptions options) {
   return apply("distance_transform", {images}, ops::attributes_of(options.search_limit_radius, options.layout));
 }
 
-NearestSites nearest_sites(Operand images, NearestSitesOptions options) {
+NearestSites nearest_sites(Operand images, DistanceTransformOptions options) {
   Attributes attributes = ops::attributes_of(options.search_limit_radius, options.layout);
-  attributes.set("dtype", options.dtype);
+  attributes.set("dtype", options.index_dtype);
   const Operand operands[] = {images};
   const auto results = apply_all("distance_transform", operands, attributes);
   return {results[0], results[1]};

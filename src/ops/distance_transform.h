@@ -5,7 +5,7 @@
 
 namespace weft::ops {
 
-struct DistanceTransform {
+struct DistanceProblem {
   /// Images are dense [images, height, width, channels].
   std::int64_t images = 1, height = 1, width = 1, channels = 1;
   /// The greatest squared distance that counts.
@@ -16,6 +16,6 @@ struct DistanceTransform {
   std::int64_t element_count() const { return images * height * width * channels; }
 };
 
-DistanceTransform distance_transform_of(const TensorType& images, const Attributes& attributes);
+DistanceProblem distance_problem_of(const TensorType& images, const Attributes& attributes);
 
 }  // namespace weft::ops

@@ -32,7 +32,7 @@ constexpr std::size_t aligned(std::int64_t bytes) { return (static_cast<std::siz
 
 /// What is asked for, and how it is cut. A line is a row of all channels of an image.
 struct Plan {
-  ops::DistanceTransform t;
+  ops::DistanceProblem t;
   int pixel_bytes = 1;
   bool is_floating = false;
   DType index_type = i32;
@@ -297,7 +297,7 @@ class DistanceCall final : public LibraryCall {
 
 std::unique_ptr<LibraryCall> make_distance_call(const ir::Graph& graph, const ir::Node& node) {
   const TensorType& images = graph.type(node.operands[0]);
-  Plan p{.t = ops::distance_transform_of(images, node.attributes)};
+  Plan p{.t = ops::distance_problem_of(images, node.attributes)};
   p.pixel_bytes = static_cast<int>(size_of(images.dtype));
   p.is_floating = is_floating(images.dtype);
   if (p.t.has_indices) p.index_type = node.attributes.dtype("dtype");

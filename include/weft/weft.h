@@ -26,6 +26,7 @@
 #include <weft/pooling.h>
 #include <weft/primitives/distance_transform.h>
 #include <weft/queue.h>
+#include <weft/primitives/edlines.h>
 #include <weft/random.h>
 #include <weft/recurrent.h>
 #include <weft/reduction.h>

@@ -1,0 +1,66 @@
+// Lines through chains of pixels, joined where they continue each other.
+#pragma once
+
+#include "primitives/edlines_route.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace weft::edlines {
+
+struct Position {
+  double x, y;
+};
+
+/// Sums over positions, of which the line through them comes by total least squares.
+struct Moments {
+  double n = 0, x = 0, y = 0, xx = 0, xy = 0, yy = 0;
+
+  void add(Position p, double sign = 1) {
+    n += sign;
+    x += sign * p.x;
+    y += sign * p.y;
+    xx += sign * p.x * p.x;
+    xy += sign * p.x * p.y;
+    yy += sign * p.y * p.y;
+  }
+  friend Moments operator+(const Moments& a, const Moments& b) { return {a.n + b.n, a.x + b.x, a.y + b.y, a.xx + b.xx, a.xy + b.xy, a.yy + b.yy}; }
+};
+
+/// A straight line: a position on it and its direction, of length 1.
+struct Line {
+  Position at, along;
+  double mean_square = 0;  ///< of the positions' distances, when it came of Moments
+
+  explicit Line(const Moments& m);
+  double distance(Position p) const;
+  /// The nearest position on the line.
+  Position foot(Position p) const;
+};
+
+/// A line's part from one end to the other, with the brighter side to the right.
+struct Segment {
+  Position from, to;
+  Moments moments;
+};
+
+double length(const Segment& s);
+/// Cuts off what lies outside of the pixels' middles. Whether anything is left.
+bool cut_at_border(Segment& s, std::int64_t width, std::int64_t height);
+
+struct FitOptions {
+  std::int64_t least_pixels;  ///< that a line begins with
+  double tolerance;           ///< pixels from the line
+  std::int64_t blurred_ends;  ///< pixels at each end where smoothing mixes in what lies beyond
+  double most_apart;          ///< pixels between the ends of lines that are joined
+};
+
+/// Appends the lines of one chain to `segments`. `positions` is room for the chain's.
+void fit_chain(const GradientMap& map, std::span<const std::int32_t> chain, const FitOptions& options, std::vector<Position>& positions,
+               std::vector<Segment>& segments);
+
+/// Joins lines that continue each other, the longest first.
+void join(std::vector<Segment>& segments, const FitOptions& options);
+
+}  // namespace weft::edlines

@@ -465,7 +465,7 @@ TEST(EDLines, NewSizesCompileNoKernels) {
 }
 
 TEST(EDLines, FalseAlarmsAreTheTailOfTheBinomialDistribution) {
-  edlines::FalseAlarms alarms(100, 100);
+  edlines::Validation validation(NDArray(u8, {100, 100}));
   for (const int n : {1, 5, 17, 40})
     for (int k = 0; k <= n; ++k) {
       double tail = 0;
@@ -474,7 +474,7 @@ TEST(EDLines, FalseAlarmsAreTheTailOfTheBinomialDistribution) {
         for (int j = 0; j < i; ++j) term *= static_cast<double>(n - j) / (i - j);
         tail += term;
       }
-      EXPECT_NEAR(alarms({n, k}), std::log10(3e8 * tail), 1e-9) << k << " of " << n;
+      EXPECT_NEAR(validation.false_alarms({n, k}), std::log10(3e8 * tail), 1e-9) << k << " of " << n;
     }
 }
 

@@ -12,6 +12,7 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -232,13 +233,13 @@ void EDLines::State::find(const NDArray& picture, Workspace& w, EDLinesResult& r
     const auto chain = std::span(w.router.pixels).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
     fit_chain(map, chain, fit, w.positions, w.segments);
   }
-  join(w.segments, fit);
+  join(map, fit, w.segments);
 
-  const NDArray on_host = options.validate ? picture.to(Device::cpu()) : picture;
-  FalseAlarms false_alarms(width, height);
+  std::optional<Validation> validation;
+  if (options.validate) validation.emplace(picture);
   const double dx = static_cast<double>(x0), dy = static_cast<double>(y0);
   for (Segment& s : w.segments) {
-    if (!cut_at_border(s, width, height) || length(s) < shortest || (options.validate && false_alarms(alignment(on_host, s)) > 0)) continue;
+    if (!cut_at_border(s, width, height) || length(s) < shortest || (validation && !validation->accepts(s))) continue;
     result.lines.push_back({s.from.x + dx, s.from.y + dy, s.to.x + dx, s.to.y + dy, strength(map, s)});
   }
   std::ranges::sort(result.lines, [](const LineSegment& a, const LineSegment& b) {

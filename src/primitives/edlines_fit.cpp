@@ -12,8 +12,10 @@ namespace {
 constexpr int most_bad = 5;
 
 /// Where across the edge the gradient's own part is largest, by a parabola through a pixel and its neighbours.
-Position peak(const GradientMap& map, std::int32_t pixel) {
+Position peak(const GradientMap& map, std::int32_t pixel, double rows_per_pixel) {
   const auto width = static_cast<std::int32_t>(map.width);
+  // The middle of the pixel's column is far enough from where the row changes for any rounding.
+  const auto row = static_cast<std::int32_t>((pixel + 0.5) * rows_per_pixel), column = pixel - row * width;
   const Gradient g = map[pixel];
   const bool is_upright = g.is_upright();
   const std::int32_t across = is_upright ? 1 : width;
@@ -23,13 +25,20 @@ Position peak(const GradientMap& map, std::int32_t pixel) {
   const std::int32_t bend = 2 * middle - before - after, slope = after - before;
   // Beside a peak the parabola says little: then half a pixel towards it.
   const double offset = bend > std::abs(slope) ? 0.5 * slope / bend : slope == 0 ? 0 : slope > 0 ? 0.5 : -0.5;
-  const Position p = {static_cast<double>(pixel % width), static_cast<double>(pixel / width)};
+  const Position p = {static_cast<double>(column), static_cast<double>(row)};
   return is_upright ? Position{p.x + offset, p.y} : Position{p.x, p.y + offset};
 }
 
 double dot(Position a, Position b) { return a.x * b.x + a.y * b.y; }
 Position difference(Position a, Position b) { return {a.x - b.x, a.y - b.y}; }
-double distance(Position a, Position b) { return std::hypot(a.x - b.x, a.y - b.y); }
+double square(Position a) { return dot(a, a); }
+
+/// Whether the smaller eigenvalue of the covariances, which is the mean square of distances from the line, is no more than this: the matrix less that
+/// much of the identity isn't positive definite.
+bool is_straight(const Moments& m, double most_square) {
+  const double xx = m.n * m.xx - m.x * m.x, xy = m.n * m.xy - m.x * m.y, yy = m.n * m.yy - m.y * m.y, most = m.n * m.n * most_square;
+  return xx <= most || (xx - most) * (yy - most) <= xy * xy;
+}
 
 /// Finds the lines of one chain, in its order.
 class ChainFit {
@@ -43,7 +52,7 @@ class ChainFit {
     const double most_square = options_.tolerance * options_.tolerance;
     for (std::int64_t begin = 0, done = 0; count - begin >= least;) {
       Moments window = sum(begin, begin + least);
-      while (Line(window).mean_square > most_square) {
+      while (!is_straight(window, most_square)) {
         if (begin + least == count) return;
         window.add(at(begin), -1);
         window.add(at(begin + least));
@@ -87,19 +96,15 @@ class ChainFit {
 
   void add(std::int64_t begin, std::int64_t end) {
     // What begins at a corner pulls the line: without the ends, and without what is then too far away.
-    Moments all;
-    for (int round = 0; round < 2; ++round) {
-      const std::int64_t cut = std::min(options_.blurred_ends, std::max<std::int64_t>(0, (end - begin - options_.least_pixels) / 2));
-      all = sum(begin + cut, end - cut);
-      const Line line(all);
-      const auto is_far = [&](std::int64_t i) { return line.distance(at(i)) > options_.tolerance; };
-      while (end - begin > options_.least_pixels && is_far(begin)) ++begin;
-      while (end - begin > options_.least_pixels && is_far(end - 1)) --end;
-      Moments near;
-      for (auto i = begin + cut; i < end - cut; ++i)
-        if (!is_far(i)) near.add(at(i));
-      if (near.n >= 2) all = near;
-    }
+    const std::int64_t cut = std::min(options_.blurred_ends, std::max<std::int64_t>(0, (end - begin - options_.least_pixels) / 2));
+    const std::int64_t first = begin + cut, last = end - cut;
+    Moments all = sum(first, last);
+    const Line whole(all);
+    const auto is_far = [&](std::int64_t i) { return whole.distance(at(i)) > options_.tolerance; };
+    while (end - begin > options_.least_pixels && is_far(begin)) ++begin;
+    while (end - begin > options_.least_pixels && is_far(end - 1)) --end;
+    for (auto i = first; i < last; ++i)
+      if (all.n > 2 && is_far(i)) all.add(at(i), -1);
     const Line line(all);
     Segment s = {line.foot(at(begin)), line.foot(at(end - 1)), all};
     // Gradients point to the brighter side.
@@ -140,7 +145,7 @@ Position Line::foot(Position p) const {
   return {at.x + t * along.x, at.y + t * along.y};
 }
 
-double length(const Segment& s) { return distance(s.from, s.to); }
+double length(const Segment& s) { return std::sqrt(square(difference(s.to, s.from))); }
 
 bool cut_at_border(Segment& s, std::int64_t width, std::int64_t height) {
   double first = 0, last = 1;
@@ -164,73 +169,101 @@ bool cut_at_border(Segment& s, std::int64_t width, std::int64_t height) {
 void fit_chain(const GradientMap& map, std::span<const std::int32_t> chain, const FitOptions& options, std::vector<Position>& positions,
                std::vector<Segment>& segments) {
   positions.clear();
-  for (const auto pixel : chain) positions.push_back(peak(map, pixel));
+  const double rows_per_pixel = 1 / static_cast<double>(map.width);
+  for (const auto pixel : chain) positions.push_back(peak(map, pixel, rows_per_pixel));
   ChainFit(map, chain, options, positions, segments).run();
 }
 
-void join(std::vector<Segment>& segments, const FitOptions& options) {
-  std::ranges::stable_sort(segments, std::greater{}, length);
-  // Ends by the cell of a grid in which they lie.
-  const double cell = std::max(options.most_apart, 16.0);
-  struct End {
-    std::int64_t row, column;
-    std::int32_t segment;
-    auto operator<=>(const End&) const = default;
-  };
-  const auto cell_of = [&](double v) { return static_cast<std::int64_t>(std::floor(v / cell)); };
-  std::vector<End> ends;
-  for (std::size_t i = 0; i < segments.size(); ++i)
-    for (const Position p : {segments[i].from, segments[i].to}) ends.push_back({cell_of(p.y), cell_of(p.x), static_cast<std::int32_t>(i)});
-  std::ranges::sort(ends);
+namespace {
 
-  std::vector<std::int32_t> owner(segments.size());  // of a segment, once joined: the longer one
-  std::iota(owner.begin(), owner.end(), 0);
-  const auto joined = [&](const Segment& a, const Segment& b, Segment& both) {
-    const Position da = difference(a.to, a.from), db = difference(b.to, b.from);
-    if (dot(da, db) <= 0) return false;
-    const Moments m = a.moments + b.moments;
-    const Line line(m);
-    for (const Position p : {a.from, a.to, b.from, b.to})
-      if (line.distance(p) > options.tolerance) return false;
-    if (line.mean_square > options.tolerance * options.tolerance) return false;
-    const double sign = dot(da, line.along) < 0 ? -1 : 1;
-    const auto along = [&](Position p) { return sign * dot(p, line.along); };
-    const auto nearer = [&](Position p, Position q) { return along(p) < along(q); };
-    both = {line.foot(std::min(a.from, b.from, nearer)), line.foot(std::max(a.to, b.to, nearer)), m};
-    return true;
-  };
+/// Ends of lines by the cell of a grid in which they lie.
+class EndGrid {
+ public:
+  EndGrid(const std::vector<Segment>& segments, const GradientMap& map, double most_apart)
+      : cell_(std::max(most_apart, 8.0)), columns_(cell_of(static_cast<double>(map.width)) + 1), rows_(cell_of(static_cast<double>(map.height)) + 1) {
+    const auto count = [&](auto&& f) {
+      for (std::size_t i = 0; i < segments.size(); ++i) {
+        f(segments[i].from, 2 * static_cast<std::int32_t>(i));
+        f(segments[i].to, 2 * static_cast<std::int32_t>(i) + 1);
+      }
+    };
+    starts_.assign(static_cast<std::size_t>(columns_ * rows_) + 2, 0);
+    ends_.resize(2 * segments.size());
+    count([&](Position p, std::int32_t) { ++starts_[index(p) + 2]; });
+    std::partial_sum(starts_.begin(), starts_.end(), starts_.begin());
+    count([&](Position p, std::int32_t end) { ends_[static_cast<std::size_t>(starts_[index(p) + 1]++)] = end; });
+  }
+
+  /// Calls f with the ends around a position: 2 i for where segment i begins, 2 i + 1 for where it ends.
+  template <class F> void for_each_near(Position p, F&& f) const {
+    const auto column = within(p.x, columns_), row = within(p.y, rows_);
+    for (auto r = std::max<std::int64_t>(row - 1, 0); r <= std::min(row + 1, rows_ - 1); ++r) {
+      const auto first = static_cast<std::size_t>(r * columns_ + std::max<std::int64_t>(column - 1, 0));
+      const auto last = static_cast<std::size_t>(r * columns_ + std::min(column + 1, columns_ - 1));
+      for (auto e = starts_[first]; e < starts_[last + 1]; ++e) f(ends_[static_cast<std::size_t>(e)]);
+    }
+  }
+
+ private:
+  std::int64_t cell_of(double v) const { return static_cast<std::int64_t>(v / cell_); }
+  std::int64_t within(double v, std::int64_t count) const { return std::clamp<std::int64_t>(cell_of(v), 0, count - 1); }
+  std::size_t index(Position p) const { return static_cast<std::size_t>(within(p.y, rows_) * columns_ + within(p.x, columns_)); }
+
+  double cell_;
+  std::int64_t columns_, rows_;
+  std::vector<std::int32_t> starts_, ends_;
+};
+
+/// The line that two make together, if they are one.
+bool is_one(const Segment& a, const Segment& b, double tolerance, Segment& both) {
+  const Position da = difference(a.to, a.from), db = difference(b.to, b.from);
+  if (dot(da, db) <= 0) return false;
+  both.moments = a.moments + b.moments;
+  const Line line(both.moments);
+  if (line.mean_square > tolerance * tolerance) return false;
+  for (const Position p : {a.from, a.to, b.from, b.to})
+    if (line.distance(p) > tolerance) return false;
+  const double sign = dot(da, line.along) < 0 ? -1 : 1;
+  const auto is_before = [&](Position p, Position q) { return sign * dot(p, line.along) < sign * dot(q, line.along); };
+  both.from = line.foot(std::min(a.from, b.from, is_before));
+  both.to = line.foot(std::max(a.to, b.to, is_before));
+  return true;
+}
+
+}  // namespace
+
+void join(const GradientMap& map, const FitOptions& options, std::vector<Segment>& segments) {
+  std::ranges::stable_sort(segments, std::greater{}, [](const Segment& s) { return square(difference(s.to, s.from)); });
+  const EndGrid grid(segments, map, options.most_apart);
+  std::vector<std::uint8_t> is_joined(segments.size(), 0);  // to a longer one
   for (std::size_t i = 0; i < segments.size(); ++i) {
-    const auto self = static_cast<std::int32_t>(i);
-    if (owner[i] != self) continue;
+    if (is_joined[i]) continue;
     for (;;) {
-      double nearest = options.most_apart;
-      std::int32_t other = -1;
-      Segment both;
+      double nearest = options.most_apart * options.most_apart;
+      std::size_t other = i;
+      Segment found;
+      // The end of one and the beginning of the other. Of equally near ones the longest.
       for (const bool at_end : {false, true}) {
         const Position p = at_end ? segments[i].to : segments[i].from;
-        for (auto row = cell_of(p.y) - 1; row <= cell_of(p.y) + 1; ++row) {
-          const auto first = std::ranges::lower_bound(ends, End{row, cell_of(p.x) - 1, -1});
-          for (auto e = first; e != ends.end() && e->row == row && e->column <= cell_of(p.x) + 1; ++e) {
-            const auto j = static_cast<std::size_t>(e->segment);
-            if (e->segment == self || owner[j] != e->segment) continue;
-            const Segment& s = segments[j];
-            const double apart = distance(p, at_end ? s.from : s.to);
-            Segment candidate;
-            if (apart > nearest || (apart == nearest && other >= 0 && other <= e->segment) || !joined(segments[i], s, candidate)) continue;
-            nearest = apart;
-            other = e->segment;
-            both = candidate;
-          }
-        }
+        grid.for_each_near(p, [&](std::int32_t end) {
+          const auto j = static_cast<std::size_t>(end / 2);
+          if ((end % 2 == 1) == at_end || j <= i || is_joined[j]) return;
+          const double apart = square(difference(p, at_end ? segments[j].from : segments[j].to));
+          Segment both;
+          if (apart > nearest || (apart == nearest && other != i && other <= j) || !is_one(segments[i], segments[j], options.tolerance, both)) return;
+          nearest = apart;
+          other = j;
+          found = both;
+        });
       }
-      if (other < 0) break;
-      owner[static_cast<std::size_t>(other)] = self;
-      segments[i] = both;
+      if (other == i) break;
+      is_joined[other] = 1;
+      segments[i] = found;
     }
   }
   std::size_t kept = 0;
   for (std::size_t i = 0; i < segments.size(); ++i)
-    if (owner[i] == static_cast<std::int32_t>(i)) segments[kept++] = segments[i];
+    if (!is_joined[i]) segments[kept++] = segments[i];
   segments.resize(kept);
 }
 

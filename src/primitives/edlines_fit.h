@@ -61,6 +61,6 @@ void fit_chain(const GradientMap& map, std::span<const std::int32_t> chain, cons
                std::vector<Segment>& segments);
 
 /// Joins lines that continue each other, the longest first.
-void join(std::vector<Segment>& segments, const FitOptions& options);
+void join(const GradientMap& map, const FitOptions& options, std::vector<Segment>& segments);
 
 }  // namespace weft::edlines

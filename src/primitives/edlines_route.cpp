@@ -92,6 +92,7 @@ void Router::follow(const GradientMap& map, std::int32_t anchor, std::int32_t le
     bool has_turned = false;
     for (std::int32_t p = start.pixel;;) {
       const std::int32_t next = p + straight;
+      if (is_upright) __builtin_prefetch(map.bits + p + 8 * straight);
       const std::int32_t a = map[next - side].squared(), b = map[next].squared(), c = map[next + side].squared();
       std::int32_t best = b;
       p = next;

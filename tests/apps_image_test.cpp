@@ -64,6 +64,55 @@ TEST(WeftImage, MeasuresToBlackPixelsIfInverted) {
   EXPECT_GT(record.at("ms").get<double>(), 0);
 }
 
+/// Grey with a white rectangle, whose sides lie at 39.5 and 119.5, 19.5 and 79.5.
+void save_rectangle(const std::filesystem::path& path) {
+  NDArray picture(u8, {100, 160, 3});
+  auto p = picture.elements<std::uint8_t>();
+  for (std::size_t y = 0; y < 100; ++y)
+    for (std::size_t x = 0; x < 160; ++x)
+      for (std::size_t c = 0; c < 3; ++c) p[(y * 160 + x) * 3 + c] = x >= 40 && x < 120 && y >= 20 && y < 80 ? 255 : 100;
+  io::save_png(path, picture);
+}
+
+TEST(WeftImage, FindsLinesAndWritesThem) {
+  const Folder folder;
+  save_rectangle(folder / "in.png");
+  const auto run = weft(folder, "image lines" + quoted(folder / "in.png") + quoted(folder / "out.png") + " --json" + quoted(folder / "lines.json") +
+                                    " --edges" + quoted(folder / "edges.png") + " --measure");
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(run.out.find("160 x 100 pixels, 4 lines of 2"), 0u) << run.out;
+  const auto record = nlohmann::json::parse(testing::text_of(folder / "lines.json"));
+  ASSERT_EQ(record.at("lines").size(), 4u);
+  EXPECT_GT(record.at("ms").get<double>(), 0);
+  // The strongest first: the upper or lower side.
+  const auto ends = record["lines"][0]["ends"].get<std::vector<double>>();
+  EXPECT_NEAR(std::abs(ends[1] - 49.5), 30, 0.05);
+  EXPECT_NEAR(std::abs(ends[2] - ends[0]), 80, 5);
+  EXPECT_EQ(record["lines"][0]["pixels"][0], std::lround(ends[0]));
+  // The line is drawn where the edge is, red on grey.
+  const NDArray drawn = io::load_png(folder / "out.png"), edges = io::load_png(folder / "edges.png");
+  EXPECT_EQ(drawn.type().str(), "u8[100,160,3]");
+  const auto p = drawn.elements<std::uint8_t>();
+  for (const std::size_t y : {19u, 20u}) EXPECT_GT(p[(y * 160 + 80) * 3], p[(y * 160 + 80) * 3 + 1] + 60) << y;
+  EXPECT_EQ(p[(50 * 160 + 80) * 3], p[(50 * 160 + 80) * 3 + 1]);
+  EXPECT_EQ(edges.elements<std::uint8_t>()[20 * 160 + 80] | edges.elements<std::uint8_t>()[19 * 160 + 80], 255);
+}
+
+TEST(WeftImage, TakesEveryOptionOfLines) {
+  const Folder folder;
+  save_rectangle(folder / "in.png");
+  const auto lines = [&](const std::string& options) {
+    const auto run = weft(folder, "image lines" + quoted(folder / "in.png") + " --json - " + options);
+    EXPECT_EQ(run.status, 0) << run.err;
+    return nlohmann::json::parse(run.out).at("lines").size();
+  };
+  EXPECT_EQ(lines("--sigma 1 --detail 8 --error 0.1 --merge 0.01 --no-validation"), 4u);
+  EXPECT_EQ(lines("--min-length 65"), 2u);
+  EXPECT_EQ(lines("--max-lines 3"), 3u);
+  EXPECT_EQ(lines("--gradient 1.5"), 0u);
+  EXPECT_EQ(lines("--clip 0 0 160 50"), 1u) << "the upright sides are too short there";
+}
+
 TEST(WeftImage, RefusesWhatItCanNotUse) {
   const Folder folder;
   save_picture(folder / "in.png");
@@ -74,6 +123,11 @@ TEST(WeftImage, RefusesWhatItCanNotUse) {
   expect_failure(weft(folder, "image distance" + quoted(folder / "none.png")), 1, "none.png");
   expect_failure(weft(folder, "image distance" + quoted(folder.with("bad.png", "no picture"))), 1, "bad.png");
   expect_failure(weft(folder, "image distance" + quoted(folder / "in.png") + quoted(folder / "no" / "out.png")), 1, "out.png");
+  expect_failure(weft(folder, "image lines"), 2, "in is required");
+  expect_failure(weft(folder, "image lines" + quoted(folder / "in.png") + " --detail 0"), 1, "detail_ratio is 0");
+  expect_failure(weft(folder, "image lines" + quoted(folder / "in.png") + " --clip 1 2 3"), 2, "--clip");
+  expect_failure(weft(folder, "image lines" + quoted(folder / "none.png")), 1, "none.png");
+  expect_failure(weft(folder, "image lines" + quoted(folder / "in.png") + " --json" + quoted(folder / "no" / "lines.json")), 1, "lines.json");
 }
 
 }  // namespace

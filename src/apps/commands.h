@@ -26,6 +26,7 @@ void add_cache_command(CLI::App& weft);
 void add_image_command(CLI::App& weft);
 /// To `weft image`.
 void add_image_distance_command(CLI::App& image);
+void add_image_lines_command(CLI::App& image);
 void add_studio_command(CLI::App& weft);
 
 /// Unlike require_subcommand, lets the parser complain of a misspelt one first.

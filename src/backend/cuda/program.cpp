@@ -1,6 +1,7 @@
 // A program on a GPU: generated kernels and library calls in order, over one arena, replayed as one CUDA graph once they ran before.
 #include "backend/cuda/convolution.h"
 #include "backend/cuda/cublas.h"
+#include "backend/cuda/distance_transform.h"
 #include "backend/cuda/emit.h"
 #include "backend/cuda/group.h"
 #include "backend/cuda/library_call.h"
@@ -22,6 +23,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 
 namespace weft::cuda {
@@ -108,6 +110,12 @@ constexpr double launch_seconds = 1.5e-6;
 /// A graph of less is no faster than the launch itself.
 constexpr std::size_t least_captured = 2;
 
+/// Operations that code written by hand computes.
+constexpr struct {
+  std::string_view operation;
+  std::unique_ptr<LibraryCall> (*make)(Gpu&, const ir::Graph&, const ir::Node&);
+} own_calls[] = {{"sort", make_sort_call}, {"arg_sort", make_sort_call}, {"top_k", make_sort_call}, {"distance_transform", make_distance_call}};
+
 bool is_contraction(const ir::Node& node) { return node.op->name == "matmul" || node.op->name.starts_with("conv"); }
 
 class CudaProgram : public GpuProgram {
@@ -117,10 +125,11 @@ class CudaProgram : public GpuProgram {
     const LibraryOptions library_options{options.tf32, options.measure};
     const auto in_library = [&](ir::NodeId id) {
       const auto name = program_.graph[id].op->name;
-      if (name == "sort" || name == "arg_sort" || name == "top_k") {
-        library[id].call = make_sort_call(gpu_, program_.graph, program_.graph[id]);
-        return true;
-      }
+      for (const auto& own : own_calls)
+        if (own.operation == name) {
+          library[id].call = own.make(gpu_, program_.graph, program_.graph[id]);
+          return true;
+        }
       if (!is_contraction(program_.graph[id])) return false;
       auto& choice = library[id];
       choice = make_contraction_call(program_.graph[id], library_options, nullptr);

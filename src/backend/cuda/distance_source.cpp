@@ -1,0 +1,308 @@
+// The code of distance transforms.
+//
+// Sites become bits, 32 rows of a column in a word, and for each word it is found where the column's closest sites above and below it are. That tells
+// any pixel's closest site in its column. Along a row the squared distance is the least of parabolas, one a column, of which each two cross once: the
+// columns that are the least are in order. So intervals of pixels are halved, the column that is the least in the middle being between those of the
+// ends, until few columns are left for each pixel.
+#include "backend/cuda/distance_transform.h"
+
+namespace weft::cuda {
+namespace {
+
+constexpr std::string_view arguments = R"(
+struct Arguments {
+  const Bits* pixels;
+  unsigned* sites;                       // a word for each band of 32 rows and each element of a line
+  int2* around;                          // as many: rows of the closest sites above and below the band, -1 for none
+  ushort2* distances_around;             // instead of it: how far they are from the band's first and last row, `none` for none
+  int* rows;                             // rows of the closest sites in the pixels' columns, -1 for none
+  int* firsts;                           // for each block, as many as a row has intervals and one more
+  float* distances;
+  Index* indices;
+  long long images, line;                // elements of a row of all channels
+  int height, width, channels, bands;
+  long long most_squared;
+};
+constexpr int none = 0x8000;             // more than any distance that is not computed in 64 bits; its square can be added to another's
+__device__ bool is_site(Bits bits) { return (bits & relevant) != 0; }
+)";
+
+constexpr std::string_view find_sites = R"(
+struct alignas(sizeof(Bits) * packed) Pack {
+  Bits at[packed];
+};
+extern "C" __global__ void find_sites(const __grid_constant__ Arguments a) {
+  const long long across = a.line / packed, all = a.images * a.bands * across;
+  for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < all; i += (long long)gridDim.x * blockDim.x) {
+    const long long band_of_all = i / across, image = band_of_all / a.bands;
+    const int band = int(band_of_all - image * a.bands), rows = min(32, a.height - 32 * band);
+    const Pack* from = (const Pack*)a.pixels + (image * a.height + 32ll * band) * across + (i - band_of_all * across);
+    unsigned words[packed] = {};
+#pragma unroll 8
+    for (int row = 0; row < rows; ++row) {
+      const Pack pixels = from[row * across];
+#pragma unroll
+      for (int k = 0; k < packed; ++k) words[k] |= unsigned(is_site(pixels.at[k])) << row;
+    }
+#pragma unroll
+    for (int k = 0; k < packed; ++k) a.sites[i * packed + k] = words[k];
+  }
+}
+)";
+
+/// A block has 32 columns and 32 pieces of them.
+constexpr std::string_view carry = R"(
+extern "C" __global__ void carry(const __grid_constant__ Arguments a) {
+  __shared__ int last[32][33], first[32][33];
+  const int lane = threadIdx.x % 32, piece = threadIdx.x / 32;
+  const long long tiles = (a.line + 31) / 32;
+  const int words = (a.bands + 31) / 32, begin = min(piece * words, a.bands), end = min(begin + words, a.bands);
+  for (long long tile = blockIdx.x; tile < a.images * tiles; tile += gridDim.x) {
+    const long long image = tile / tiles, column = (tile - image * tiles) * 32 + lane;
+    const bool is_inside = column < a.line;
+    const long long at = image * a.bands * a.line + column;
+    int low = -1, high = -1;
+    if (is_inside)
+#pragma unroll 4
+      for (int band = begin; band < end; ++band) {
+        const unsigned word = a.sites[at + band * a.line];
+        if (word) {
+          if (low < 0) low = 32 * band + __ffs(word) - 1;
+          high = 32 * band + 31 - __clz(word);
+        }
+      }
+    first[piece][lane] = low;
+    last[piece][lane] = high;
+    __syncthreads();
+    int above = -1, below = -1;
+    for (int p = piece; p-- > 0 && above < 0;) above = last[p][lane];
+    for (int p = piece; ++p < 32 && below < 0;) below = first[p][lane];
+    if (is_inside) {
+      for (int band = begin; band < end; ++band) {
+        const long long i = at + band * a.line;
+        if (is_narrow) a.distances_around[i].x = above < 0 ? none : 32 * band - above;
+        else a.around[i].x = above;
+        const unsigned word = a.sites[i];
+        if (word) above = 32 * band + 31 - __clz(word);
+      }
+      for (int band = end; band-- > begin;) {
+        const long long i = at + band * a.line;
+        if (is_narrow) a.distances_around[i].y = below < 0 ? none : below - 32 * band - 31;
+        else a.around[i].y = below;
+        const unsigned word = a.sites[i];
+        if (word) below = 32 * band + __ffs(word) - 1;
+      }
+    }
+    __syncthreads();
+  }
+}
+)";
+
+/// Where 64 bits are needed, or the sites' places.
+constexpr std::string_view place_sites = R"(
+extern "C" __global__ void place_sites(const __grid_constant__ Arguments a) {
+  const long long all = a.images * a.height * a.line;
+  for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < all; i += (long long)gridDim.x * blockDim.x) {
+    const long long row_of_all = i / a.line, image = row_of_all / a.height;
+    const int y = int(row_of_all - image * a.height), bit = y % 32;
+    const long long at = (image * a.bands + y / 32) * a.line + (i - row_of_all * a.line);
+    const unsigned word = a.sites[at], to_here = word & (0xffffffffu >> (31 - bit)), from_here = word >> bit;
+    const int2 around = a.around[at];
+    const int above = to_here ? y - bit + 31 - __clz(to_here) : around.x, below = from_here ? y + __ffs(from_here) - 1 : around.y;
+    a.rows[i] = above >= 0 && (below < 0 || y - above <= below - y) ? above : below;
+  }
+}
+)";
+
+/// A block solves a row in shared memory. Columns go by fours, of which one has what is sought.
+constexpr std::string_view solve_narrow = R"(
+constexpr int interval = 16, greatest = 0x7fffffff;
+
+/// Of four columns' values but for -8 x times the columns' place, given -2 x.
+__device__ int least_of(int4 h, int m2, int m4, int m6) { return min(min(h.x, h.y + m2), min(h.z + m4, h.w + m6)); }
+
+/// Four columns in [low, high] with one that is the least at x. Of a group of `size` lanes of a warp, all of which call this.
+__device__ int best_four(const int4* heights, int x, int low, int high, int size) {
+  const int lane = threadIdx.x % 32, m2 = -2 * x;
+  int best = greatest, best_at = low;
+  for (int at = low + lane % size; at <= high; at += size) {
+    const int value = least_of(heights[at], m2, 2 * m2, 3 * m2) + 4 * m2 * at;
+    if (value < best) {
+      best = value;
+      best_at = at;
+    }
+  }
+  int least = best;
+  for (int other = size / 2; other > 0; other /= 2) least = min(least, __shfl_xor_sync(0xffffffffu, least, other));
+  const int begin = lane & -size;
+  const unsigned found = __ballot_sync(0xffffffffu, best == least) >> begin & (0xffffffffu >> (32 - size));
+  return __shfl_sync(0xffffffffu, best_at, begin + __ffs(found) - 1);
+}
+
+extern "C" __global__ void solve_rows(const __grid_constant__ Arguments a) {
+  extern __shared__ int4 heights[];
+  int* height = (int*)heights;
+  const int intervals = (a.width + interval - 1) / interval, padded = intervals * interval, last = padded / 4 - 1;
+  unsigned short* firsts = (unsigned short*)(height + padded);
+  const long long channels = a.channels, lines = a.images * a.height * channels;
+  for (long long l = blockIdx.x; l < lines; l += gridDim.x) {
+    const long long row_of_all = l / channels, image = row_of_all / a.height;
+    const int channel = int(l - row_of_all * channels), y = int(row_of_all - image * a.height), bit = y % 32;
+    const long long band = (image * a.bands + y / 32) * a.line + channel;
+    for (int x = threadIdx.x; x < padded; x += blockDim.x) {
+      int g = none;
+      if (x < a.width) {
+        const long long at = band + x * channels;
+        const unsigned word = a.sites[at], to_here = word & (0xffffffffu >> (31 - bit)), from_here = word >> bit;
+        const ushort2 around = a.distances_around[at];
+        g = min(to_here ? bit - 31 + __clz(to_here) : around.x + bit, from_here ? __ffs(from_here) - 1 : around.y + 31 - bit);
+        g = min(g, none);
+      }
+      // (x - j)^2 + g^2 = x^2 + (height of j) - 2 x j
+      height[x] = g * g + x * x;
+    }
+    __syncthreads();
+    // The closest site in x's own column bounds how far the closest of all can be. Every lane of a warp calls this, `is_asked` or not.
+    const auto find = [&](bool is_asked, int x, int low, int high, int size) {
+      if (is_asked) {
+        const int reach = int(sqrtf(float(height[x] - x * x))) + 2;
+        low = max(low, (x - reach) >> 2);
+        high = min(high, (x + reach) >> 2);
+      }
+      return best_four(heights, x, low, is_asked ? high : -1, size);
+    };
+    if (threadIdx.x < 64) {
+      const bool is_end = threadIdx.x >= 32;
+      const int at = find(true, is_end ? a.width - 1 : 0, 0, last, 32);
+      if (threadIdx.x % 32 == 0) firsts[is_end ? intervals : 0] = at;
+    }
+    __syncthreads();
+    int stride = 1;
+    while (2 * stride < intervals) stride *= 2;
+    for (; stride > 0; stride /= 2) {
+      const int count = (intervals - 1 + stride) / (2 * stride);
+      int size = 32;
+      while (size > 8 && count * size > blockDim.x) size /= 2;
+      const int group = threadIdx.x / size, groups = blockDim.x / size;
+      for (int begin = 0; begin < count; begin += groups) {
+        const int middle = stride * (2 * (begin + group) + 1);
+        const bool is_asked = middle < intervals;
+        const int at = find(is_asked, is_asked ? middle * interval : 0, is_asked ? firsts[middle - stride] : 0,
+                            is_asked ? firsts[min(middle + stride, intervals)] : 0, size);
+        if (is_asked && threadIdx.x % size == 0) firsts[middle] = at;
+      }
+      __syncthreads();
+    }
+    const int most_squared = int(min(a.most_squared, (1ll << 30) - 1));
+    float* distances = a.distances + row_of_all * a.line + channel;
+    for (int x = threadIdx.x; x < a.width; x += blockDim.x) {
+      const int low = firsts[x / interval], high = firsts[x / interval + 1], m2 = -2 * x, m4 = -4 * x, m6 = -6 * x;
+      int best = greatest, step = 4 * m2 * low;
+      for (int at = low; at <= high; ++at, step += 4 * m2) best = min(best, least_of(heights[at], m2, m4, m6) + step);
+      const int squared = best + x * x;
+      float distance = squared < 1 << 24 ? sqrtf(float(squared)) : float(sqrt(double(squared)));
+      if (squared > most_squared) distance = __int_as_float(0x7f800000);
+      distances[x * channels] = distance;
+    }
+    __syncthreads();
+  }
+}
+)";
+
+/// A block solves a row in 64 bits, from where the columns' closest sites are.
+constexpr std::string_view solve_wide = R"(
+constexpr int interval = 32;
+constexpr long long greatest = 0x7fffffffffffffff;
+
+/// The leftmost column in [low, high] that is the least at pixel x of row y; `low` if no column there has a site. For a warp.
+__device__ int best_column(const int* rows, long long channels, int y, int x, int low, int high) {
+  const int own = rows[x * channels];
+  if (own >= 0) {
+    const long long reach = abs(own - y);
+    low = int(max((long long)low, x - reach));
+    high = int(min((long long)high, x + reach));
+  }
+  long long best = greatest;
+  int best_at = low;
+  for (long long j = low + threadIdx.x % 32; j <= high; j += 32) {
+    const int row = rows[j * channels];
+    if (row < 0) continue;
+    const long long dx = x - j, dy = y - row, value = dx * dx + dy * dy;
+    if (value < best) {
+      best = value;
+      best_at = int(j);
+    }
+  }
+  for (int other = 16; other > 0; other /= 2) {
+    const long long value = __shfl_xor_sync(0xffffffffu, best, other);
+    const int at = __shfl_xor_sync(0xffffffffu, best_at, other);
+    if (value < best || (value == best && at < best_at)) {
+      best = value;
+      best_at = at;
+    }
+  }
+  return best_at;
+}
+
+extern "C" __global__ void solve_rows(const __grid_constant__ Arguments a) {
+  const int intervals = int((a.width + 31ll) / interval), warp = threadIdx.x / 32, warps = blockDim.x / 32;
+  const long long channels = a.channels, lines = a.images * a.height * channels;
+  int* firsts = a.firsts + blockIdx.x * (intervals + 1ll);
+  for (long long l = blockIdx.x; l < lines; l += gridDim.x) {
+    const long long row_of_all = l / channels, image = row_of_all / a.height, begin = row_of_all * a.line + (l - row_of_all * channels);
+    const int y = int(row_of_all - image * a.height);
+    const int* rows = a.rows + begin;
+    if (warp < 2) {
+      const int at = best_column(rows, channels, y, warp == 0 ? 0 : a.width - 1, 0, a.width - 1);
+      if (threadIdx.x % 32 == 0) firsts[warp == 0 ? 0 : intervals] = at;
+    }
+    __syncthreads();
+    long long stride = 1;
+    while (2 * stride < intervals) stride *= 2;
+    for (; stride > 0; stride /= 2) {
+      for (long long middle = stride * (2ll * warp + 1); middle < intervals; middle += 2 * stride * warps) {
+        const long long after = min(middle + stride, (long long)intervals);
+        const int at = best_column(rows, channels, y, int(middle * interval), firsts[middle - stride], firsts[after]);
+        if (threadIdx.x % 32 == 0) firsts[middle] = at;
+      }
+      __syncthreads();
+    }
+    for (long long x = threadIdx.x; x < a.width; x += blockDim.x) {
+      long long best = greatest, place = -1;
+      for (long long j = firsts[x / interval], high = firsts[x / interval + 1]; j <= high; ++j) {
+        const int row = rows[j * channels];
+        const long long dx = x - j, dy = y - row, value = dx * dx + dy * dy;
+        if (row >= 0 && value < best) {
+          best = value;
+          place = (long long)row * a.width + j;
+        }
+      }
+      const bool is_found = place >= 0 && best <= a.most_squared;
+      a.distances[begin + x * channels] = is_found ? float(sqrt(double(best))) : __int_as_float(0x7f800000);
+      if (has_indices) a.indices[begin + x * channels] = Index(is_found ? place : -1);
+    }
+    __syncthreads();
+  }
+}
+)";
+
+}  // namespace
+
+DistanceSources distance_sources(DType pixel, bool is_packed, bool is_narrow, int index_bytes) {
+  static constexpr const char* types[] = {"unsigned char", "unsigned short", "", "unsigned int", "", "", "", "unsigned long long"};
+  const std::size_t bytes = size_of(pixel);
+  const auto with = [&](bool knows_pixels, std::string_view body) {
+    std::string text = "typedef " + std::string(types[(knows_pixels ? bytes : 1) - 1]) + " Bits;\n";
+    // All bits but the sign of a zero.
+    text += std::string("constexpr Bits relevant = (Bits)~(Bits)0") + (knows_pixels && is_floating(pixel) ? " >> 1;\n" : ";\n");
+    text += "constexpr int packed = " + std::to_string(knows_pixels && is_packed && bytes < 4 ? 4 / bytes : 1) + ";\n";
+    text +=
+        std::string("constexpr bool is_narrow = ") + (is_narrow ? "true" : "false") + ", has_indices = " + (index_bytes ? "true" : "false") + ";\n";
+    text += std::string("typedef ") + (index_bytes == 8 ? "long long" : "int") + " Index;\n";
+    return text.append(arguments).append(body);
+  };
+  return {with(true, find_sites), with(false, carry), is_narrow ? std::string() : with(false, place_sites),
+          with(false, is_narrow ? solve_narrow : solve_wide)};
+}
+
+}  // namespace weft::cuda

@@ -46,7 +46,7 @@ struct RowScratch {
 };
 constexpr std::int64_t padded_width(std::int64_t width) { return (width + 15) / 16 * 16; }
 
-/// squares[x] for all x below padded_width(width); those past the width mean nothing. g is read at every `step`-th element.
+/// squares[x] for all x below padded_width(width), where those past the width mean nothing. g is read at every `step`-th element.
 ///
 /// The column that gives the least at every 16th (8th, 4th) pixel is found first, halving intervals of pixels: it lies between those of the
 /// interval's ends. Then each vector of pixels tries the few columns between those of its ends.
@@ -57,7 +57,7 @@ WEFT_INLINE void squares_by_vectors(const std::uint16_t* g, std::ptrdiff_t step,
   constexpr int lanes = Lanes<bits>::count;
   std::int32_t* const heights = scratch.heights;
   std::int32_t* const firsts = scratch.firsts;
-  const int padded = static_cast<int>(padded_width(width)), blocks = padded / lanes;
+  const int padded = static_cast<int>(padded_width(width)), blocks = (width + lanes - 1) / lanes;
   // (x - j)^2 + g^2 = x^2 + (height of j) - 2 x j
   if (step == 1)
     for (int j = 0; j < width; ++j) heights[j] = g[j] * g[j] + j * j;
@@ -67,8 +67,11 @@ WEFT_INLINE void squares_by_vectors(const std::uint16_t* g, std::ptrdiff_t step,
 
   U32 iota;
   for (int l = 0; l < lanes; ++l) iota[l] = static_cast<std::uint32_t>(l);
-  // The column in [low, high] that gives the least at x.
+  // The column in [low, high] that gives the least at x. It is no farther than the site of x's own column.
   auto best_column = [&](int x, int low, int high) __attribute__((always_inline)) {
+    const int reach = g[x * step];
+    low = std::max(low, x - reach);
+    high = std::min(high, x + reach);
     const auto twice = static_cast<std::uint32_t>(2 * x);
     U32 subtracted = (iota + static_cast<std::uint32_t>(low)) * twice;
     I32 best, best_at, at = I32{} + low;
@@ -101,10 +104,10 @@ WEFT_INLINE void squares_by_vectors(const std::uint16_t* g, std::ptrdiff_t step,
     fold(each, std::integral_constant<int, 2>());
     fold(each, std::integral_constant<int, 1>());
     const int column = best_at[0];
-    return std::min(column, width - 1);
+    return std::min(column, high);
   };
   firsts[0] = best_column(0, 0, width - 1);
-  firsts[blocks] = best_column(padded, firsts[0], width - 1);
+  firsts[blocks] = best_column(width - 1, firsts[0], width - 1);
   int stride = 1;
   while (2 * stride < blocks) stride *= 2;
   for (; stride > 0; stride /= 2)

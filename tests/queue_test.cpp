@@ -427,5 +427,51 @@ TEST(Queues, SignalWhenWhatCameBeforeIsDone) {
   }
 }
 
+TEST(CommandBuffer, CallsFunctionsInTheirTurn) {
+  Fit fit;
+  const Executable step = compile_step(fit);
+  Queue queue;
+  CommandBuffer buffer(queue);
+  const Feeds feeds = fit.feeds(0);
+  const std::vector<TensorData> ordered = {feeds.at(fit.x), feeds.at(fit.y)};
+  const NDArray before = buffer.encode(step, ordered)[0];
+  double seen = -1;
+  NDArray changed(f32, {16});
+  // What it reads is there, and what it writes is there for what comes later.
+  buffer.encode_call([&] {
+    seen = before.item();
+    changed.assign(feeds.at(fit.y).array());
+  });
+  const NDArray after = buffer.encode(step, std::vector<TensorData>{changed, changed})[0];
+  EXPECT_EQ(seen, -1);
+  buffer.commit();
+  buffer.wait();
+  EXPECT_EQ(seen, before.item());
+  EXPECT_GT(seen, 0);
+  EXPECT_EQ(buffer.launches().apart, std::vector<std::string>{"run 1: a function is called before it"});
+  EXPECT_NE(after.item(), before.item());
+}
+
+TEST(CommandBuffer, AFunctionThatThrowsFailsIt) {
+  Fit fit;
+  const Executable step = compile_step(fit);
+  Queue queue;
+  CommandBuffer buffer(queue);
+  const Feeds feeds = fit.feeds(0);
+  Event event;
+  bool is_called = false;
+  buffer.encode_call([] { throw RunError("not today"); });
+  buffer.encode(step, std::vector<TensorData>{feeds.at(fit.x), feeds.at(fit.y)});
+  buffer.encode_call([&] { is_called = true; });
+  buffer.signal({event});
+  buffer.commit();
+  event.wait();
+  EXPECT_THROW(buffer.wait(), RunError);
+  EXPECT_EQ(buffer.status(), Status::failed);
+  EXPECT_FALSE(is_called);
+  EXPECT_EQ(fit.g.value(fit.w).item(), 0);
+  EXPECT_THROW(buffer.encode_call([] {}), RunError);
+}
+
 }  // namespace
 }  // namespace weft

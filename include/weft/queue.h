@@ -82,6 +82,9 @@ class CommandBuffer {
   /// Compiled now, unless found in the graph's cache. The graph must outlive the run.
   RunResult encode(Graph& graph, const Feeds& feeds, std::span<const Tensor> targets, std::span<const Operation> operations = {},
                    const RunOptions& options = {}, int steps_per_launch = 1);
+  /// Calls f on a thread of the queue's when all that was encoded before is done; what is encoded after it begins when f has returned. What f throws
+  /// is the buffer's failure. f must not wait for the queue or for a buffer of it.
+  void encode_call(std::function<void()> f);
   /// What is encoded after this begins when the event has got there. One that never does holds up the queue for good.
   void wait_for(EventValue event);
   /// When what was encoded before this is done, or has failed.

@@ -86,6 +86,9 @@ struct WaitCommand {
 struct SignalCommand {
   EventValue to;
 };
+struct CallCommand {
+  std::function<void()> f;
+};
 
 bool is_on_host(const TensorData& data) { return data.array().device().is_cpu(); }
 
@@ -134,7 +137,7 @@ struct CommandState {
   using Status = CommandBuffer::Status;
 
   QueueState* queue = nullptr;
-  std::vector<std::variant<RunRequest, WaitCommand, SignalCommand>> commands;
+  std::vector<std::variant<RunRequest, WaitCommand, SignalCommand, CallCommand>> commands;
   std::vector<std::function<void()>> scheduled;
   std::vector<std::function<void(const CommandBuffer&)>> completed;
 
@@ -281,6 +284,15 @@ struct QueueState {
     in_turn([to]() mutable { to.event.signal(to.value); });
   }
 
+  void call_in_turn(const std::function<void()>& f, const std::vector<EventValue>& awaited, CommandState& buffer) {
+    if (!buffer.has_failed())
+      for (const auto& e : awaited) e.event.wait(e.value);
+    drain();
+    if (!buffer.has_failed()) try {
+        f();
+      } catch (...) { buffer.fail(std::current_exception()); }
+  }
+
   /// Runs that follow each other without anything between them are begun together, where they can be. After a run that fails events are still
   /// signalled, so that nobody waits for ever.
   void begin(const std::shared_ptr<CommandState>& buffer) {
@@ -308,6 +320,10 @@ struct QueueState {
         flush();
         awaited.push_back(wait->until);
         between = "it waits for an event";
+      } else if (auto* call = std::get_if<CallCommand>(&command)) {
+        flush();
+        call_in_turn(call->f, std::exchange(awaited, {}), *buffer);
+        between = "a function is called before it";
       } else {
         auto& run = std::get<RunRequest>(command);
         std::string alone = why_alone(run);
@@ -490,6 +506,11 @@ RunResult CommandBuffer::encode(Graph& graph, const Feeds& feeds, std::span<cons
   std::vector<TensorData> ordered;
   const Executable executable = cached_executable(*graph.state(), feeds, targets, operations, options, ordered);
   return encode(executable, ordered, steps_per_launch);
+}
+
+void CommandBuffer::encode_call(std::function<void()> f) {
+  check_encoding(*state_);
+  state_->commands.emplace_back(CallCommand{std::move(f)});
 }
 
 void CommandBuffer::wait_for(EventValue event) {

@@ -313,10 +313,12 @@ TEST_P(EDLinesTest, AClipRectangleIsAPictureOfItsOwn) {
 TEST_P(EDLinesTest, AClipRectangleIsCutAtThePicture) {
   const NDArray picture = scene();
   const auto with = [&](PixelRectangle clip) { return lines(picture, {.clip = clip}); };
-  constexpr auto most = std::numeric_limits<std::int64_t>::max();
+  constexpr auto most = std::numeric_limits<std::int64_t>::max(), least = std::numeric_limits<std::int64_t>::min();
   expect_equal(with({-20, -30, 300, 300}), lines(picture));
   expect_equal(with({0, 0, most, most}), lines(picture));
   expect_equal(with({-most, -most, most, most}), {});
+  expect_equal(with({least, 0, most, most}), {});
+  expect_equal(with({most, most, most, most}), {});
   expect_equal(with({-50, -10, 150, 100}), with({0, 0, 100, 90}));
   expect_equal(with({80, 40, 500, 500}), with({80, 40, 81, 89}));
   for (const PixelRectangle outside : {PixelRectangle{161, 0, 50, 50}, {-50, 0, 50, 129}, {0, 500, 50, 50}, {10, 10, 0, 50}, {10, 10, 2, 50}})
@@ -422,6 +424,26 @@ TEST_P(EDLinesTest, OptionsAtTheirLimitsGiveLinesInsideThePicture) {
 TEST_P(EDLinesTest, PicturesOnADeviceGiveTheSameLines) {
   if (GetParam() != Backend::cuda) GTEST_SKIP() << "arrays are on the host";
   expect_equal(EDLines()(scene().to(Device::cuda())), lines(scene()));
+}
+
+TEST_P(EDLinesTest, GoesWithAQueueInItsTurn) {
+  const EDLines find({.edges = true}, {.backend = GetParam()});
+  Graph g;
+  const Tensor x = g.placeholder({dynamic, dynamic}, u8), inverted = bit_not(x);
+  const NDArray picture = scene(), other = scene(129, 129);
+  Queue queue;
+  CommandBuffer buffer(queue);
+  const auto first = find.encode(buffer, picture);
+  const NDArray between = buffer.encode(g, {{x, picture}}, std::vector{inverted}, {}, {.backend = GetParam()})[0];
+  const auto second = find.encode(buffer, between), third = find.encode(buffer, other), none = find.encode(buffer, NDArray(u8, {0, 7}));
+  buffer.commit();
+  buffer.wait();
+  expect_equal(*first, find(picture));
+  expect_equal(*second, find(between));
+  expect_equal(*third, find(other));
+  EXPECT_EQ(second->lines.size(), first->lines.size());
+  EXPECT_TRUE(none->lines.empty());
+  EXPECT_TRUE(std::ranges::equal(third->edges.elements<std::uint8_t>(), find(other).edges.elements<std::uint8_t>()));
 }
 
 TEST_P(EDLinesTest, AnObjectServesSeveralThreadsAtOnce) {

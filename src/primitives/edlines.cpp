@@ -1,11 +1,12 @@
 #include <weft/primitives/edlines.h>
 
+#include "primitives/edlines_gradient.h"
 #include "primitives/edlines_validate.h"
+#include "primitives/parallel.h"
+#include "runtime/runtime_state.h"
 
-#include <weft/elementwise.h>
 #include <weft/error.h>
-#include <weft/graph.h>
-#include <weft/movement.h>
+#include <weft/queue.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,6 +14,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -39,77 +41,76 @@ void check(const EDLinesOptions& o) {
          "the clip rectangle is " + std::to_string(o.clip->width) + " x " + std::to_string(o.clip->height) + " pixels, expects 0 or more");
 }
 
-/// Half of a symmetric window, from the middle on, that sums up to 1.
-std::vector<double> gaussian(double sigma) {
-  // Weights from 1 % of the middle one on.
-  const int radius = static_cast<int>(std::floor(sigma * std::sqrt(2 * std::log(100.0))));
-  std::vector<double> weights;
-  double sum = 0;
-  for (int i = 0; i <= radius; ++i) {
-    weights.push_back(i == 0 ? 1 : std::exp(-i * i / (2 * sigma * sigma)));
-    sum += (i == 0 ? 1 : 2) * weights.back();
-  }
-  for (double& w : weights) w /= sum;
-  return weights;
-}
+/// The part of a picture to look at, and where it begins.
+struct Part {
+  NDArray picture;
+  std::int64_t x = 0, y = 0;
 
-/// All but so many rows (axis 0) or columns (axis 1) before and after.
-Tensor without(Tensor x, int axis, std::int64_t before, std::int64_t after) {
-  StridedSlice s = {.begin = {0, 0}, .end = {0, 0}, .begin_mask = 3, .end_mask = 3};
-  const auto bit = 1u << axis;
-  s.begin[static_cast<std::size_t>(axis)] = before;
-  s.end[static_cast<std::size_t>(axis)] = -after;
-  s.begin_mask &= ~bit;
-  if (after > 0) s.end_mask &= ~bit;
-  return slice(x, s);
-}
-
-/// Smoothing along an axis, times a number. The result is shorter by the window's radius at both ends.
-Tensor smoothed(Tensor x, int axis, const std::vector<double>& weights, double scale) {
-  const auto radius = static_cast<std::int64_t>(weights.size()) - 1;
-  const auto tap = [&](std::int64_t i) { return cast(without(x, axis, radius + i, radius - i), f32); };
-  Tensor sum = tap(0) * (weights[0] * scale);
-  for (std::int64_t i = 1; i <= radius; ++i) sum = sum + (tap(i) + tap(-i)) * (weights[static_cast<std::size_t>(i)] * scale);
-  return sum;
-}
-
-/// From a picture to its gradients, packed as edlines::Gradient has it.
-struct GradientGraph {
-  Graph graph;
-  Tensor picture, gradients;
-
-  GradientGraph(DType dtype, std::int64_t channels, double sigma) {
-    picture = graph.placeholder(channels == 0 ? Shape{dynamic, dynamic} : Shape{dynamic, dynamic, channels}, dtype, "picture");
-    const std::vector<double> weights = gaussian(sigma);
-    Tensor grey = picture;
-    double scale = dtype == u8 ? 1 / 255.0 : dtype == u16 ? 1 / 65535.0 : 1;
-    const auto cut_off = [&](Tensor v) {
-      v = cast(v, f32);
-      return is_floating(dtype) ? select(greater(v, 0), minimum(v, 1), 0) : v;
-    };
-    const auto channel = [&](std::int64_t c) { return squeeze(slice(picture, 2, c, 1), {2}); };
-    if (channels == 1 || channels == 2) grey = channel(0);
-    if (channels >= 3) grey = cut_off(channel(0)) * 0.299 + cut_off(channel(1)) * 0.587 + cut_off(channel(2)) * 0.114;
-    else if (is_floating(dtype)) grey = cut_off(grey);
-    const auto margin = static_cast<std::int64_t>(weights.size());  // the window's radius, and a pixel for the Sobel operator
-    const Tensor padded = pad(grey, {margin, margin}, {margin, margin}, {.mode = PadMode::edge});
-    const Tensor smooth = smoothed(smoothed(padded, 0, weights, scale), 1, weights, gradient_scale).named("smooth");
-    const auto at = [&](int dx, int dy) { return without(without(smooth, 0, 1 + dy, 1 - dy), 1, 1 + dx, 1 - dx); };
-    const Tensor gx = (at(1, 0) - at(-1, 0)) * 2 + ((at(1, -1) - at(-1, -1)) + (at(1, 1) - at(-1, 1)));
-    const Tensor gy = (at(0, 1) - at(0, -1)) * 2 + ((at(-1, 1) - at(-1, -1)) + (at(1, 1) - at(1, -1)));
-    // Added to 1.5 * 2^23 a number of this size is rounded to a whole one, whose two's complement are the lower bits.
-    const auto whole = [](Tensor v) { return bitcast(v + 12582912, i32); };
-    gradients = bit_or(bit_and(whole(gx), 0xffff), shift_left(whole(gy), 16)).named("gradients");
-  }
+  bool is_all_border() const { return picture.shape()[0] < 3 || picture.shape()[1] < 3; }
 };
+
+Part clipped(const NDArray& picture, const std::optional<PixelRectangle>& clip) {
+  if (!clip) return {picture};
+  const auto range = [](std::int64_t begin, std::int64_t size, std::int64_t bound) {
+    const std::int64_t first = std::clamp<std::int64_t>(begin, 0, bound);
+    const std::int64_t left = bound - first,
+                       skipped =
+                           first - std::max(begin, -std::numeric_limits<std::int64_t>::max());  // of the rectangle, what lies before the picture
+    return std::pair{first, first + (begin > bound || skipped >= size ? 0 : std::min(left, size - skipped))};
+  };
+  const auto [y, bottom] = range(clip->y, clip->height, picture.shape()[0]);
+  const auto [x, right] = range(clip->x, clip->width, picture.shape()[1]);
+  return {picture.slice(0, y, bottom).slice(1, x, right), x, y};
+}
+
+/// No lines yet, and no edges. Throws RunError for what is no picture.
+EDLinesResult result_for(const NDArray& picture, const EDLinesOptions& options) {
+  const auto d = picture.dtype();
+  const bool fits = (picture.rank() == 2 || (picture.rank() == 3 && picture.shape()[2] >= 1 && picture.shape()[2] <= 4)) &&
+                    (d == u8 || d == u16 || d == f16 || d == f32);
+  if (!fits)
+    throw RunError("edlines: the picture is " + picture.type().str() + ", expects u8, u16, f16 or f32 [height, width] or [height, width, 1..4]");
+  const std::int64_t pixels = picture.shape()[0] * picture.shape()[1];
+  if (pixels > std::numeric_limits<std::int32_t>::max())
+    throw RunError("edlines: the picture " + picture.type().str() + " has more than 2^31 - 1 pixels; give parts of it");
+  EDLinesResult result;
+  if (options.edges) result.edges = NDArray(u8, {picture.shape()[0], picture.shape()[1]});
+  return result;
+}
 
 /// What one call needs to itself, kept for the next one.
 struct Workspace {
   NDArray gradients{i32, {0, 0}};
   Router router;
-  std::vector<Position> positions;
+  /// Chains are fitted in parts, which are the same for any number of threads.
+  struct Part {
+    std::vector<Position> positions;
+    std::vector<Segment> segments;
+  };
+  std::vector<Part> parts;
   std::vector<Segment> segments;
+  std::vector<std::uint8_t> accepted;
 };
+
+/// Fits lines to all chains, in their order.
+void fit(const GradientMap& map, const FitOptions& options, Workspace& w) {
+  constexpr std::int64_t pixels_per_part = 4096;
+  const auto& offsets = w.router.offsets;
+  const auto pixels = static_cast<std::int64_t>(w.router.pixels.size()), parts = (pixels + pixels_per_part - 1) / pixels_per_part;
+  if (w.parts.size() < static_cast<std::size_t>(parts)) w.parts.resize(static_cast<std::size_t>(parts));
+  parallel_for(parts, [&](std::int64_t i) {
+    auto& part = w.parts[static_cast<std::size_t>(i)];
+    part.segments.clear();
+    // The chains that begin there.
+    auto chain = std::ranges::lower_bound(offsets, i * pixels_per_part);
+    for (; chain + 1 < offsets.end() && *chain < (i + 1) * pixels_per_part; ++chain)
+      fit_chain(map, std::span(w.router.pixels).subspan(static_cast<std::size_t>(*chain), static_cast<std::size_t>(chain[1] - *chain)), options,
+                part.positions, part.segments);
+  });
+  w.segments.clear();
+  for (const auto& part : std::span(w.parts).first(static_cast<std::size_t>(parts)))
+    w.segments.insert(w.segments.end(), part.segments.begin(), part.segments.end());
+}
 
 }  // namespace
 
@@ -140,41 +141,11 @@ struct EDLines::State {
     workspaces.push_back(std::move(w));
   }
 
-  void find(const NDArray& picture, Workspace& w, EDLinesResult& result, std::int64_t x0, std::int64_t y0);
+  /// Computes gradients, to go with the buffer or at once if there is none.
+  void compute_gradients(CommandBuffer* buffer, const NDArray& picture, Workspace& w);
+  /// When gradients are there.
+  void find_lines(const Part& part, Workspace& w, EDLinesResult& result) const;
 };
-
-namespace {
-
-/// The part of a picture to look at, and where it begins.
-struct Part {
-  NDArray picture;
-  std::int64_t x = 0, y = 0;
-};
-
-Part clipped(const NDArray& picture, const std::optional<PixelRectangle>& clip) {
-  if (!clip) return {picture};
-  const auto range = [](std::int64_t begin, std::int64_t size, std::int64_t bound) {
-    const std::int64_t first = std::clamp<std::int64_t>(begin, 0, bound);
-    const std::int64_t left = bound - first, skipped = first - begin;  // of the rectangle, what lies before the picture
-    return std::pair{first, first + (begin > bound || skipped >= size ? 0 : std::min(left, size - skipped))};
-  };
-  const auto [y, bottom] = range(clip->y, clip->height, picture.shape()[0]);
-  const auto [x, right] = range(clip->x, clip->width, picture.shape()[1]);
-  return {picture.slice(0, y, bottom).slice(1, x, right), x, y};
-}
-
-void check(const NDArray& picture) {
-  const auto d = picture.dtype();
-  const bool fits = (picture.rank() == 2 || (picture.rank() == 3 && picture.shape()[2] >= 1 && picture.shape()[2] <= 4)) &&
-                    (d == u8 || d == u16 || d == f16 || d == f32);
-  if (!fits)
-    throw RunError("edlines: the picture is " + picture.type().str() + ", expects u8, u16, f16 or f32 [height, width] or [height, width, 1..4]");
-  const std::int64_t pixels = picture.shape()[0] * picture.shape()[1];
-  if (pixels > std::numeric_limits<std::int32_t>::max())
-    throw RunError("edlines: the picture " + picture.type().str() + " has more than 2^31 - 1 pixels; give parts of it");
-}
-
-}  // namespace
 
 EDLines::EDLines(EDLinesOptions options, RunOptions run) : state_(std::make_unique<State>()) {
   check(options);
@@ -187,36 +158,53 @@ EDLines& EDLines::operator=(EDLines&&) noexcept = default;
 const EDLinesOptions& EDLines::options() const { return state_->options; }
 
 EDLinesResult EDLines::operator()(const NDArray& picture) const {
-  check(picture);
-  EDLinesResult result;
-  if (options().edges) result.edges = NDArray(u8, {picture.shape()[0], picture.shape()[1]});
+  EDLinesResult result = result_for(picture, options());
   const Part part = clipped(picture, options().clip);
-  // Smaller ones are all border.
-  if (part.picture.shape()[0] < 3 || part.picture.shape()[1] < 3) return result;
+  if (part.is_all_border()) return result;
   auto workspace = state_->take_workspace();
-  state_->find(part.picture, *workspace, result, part.x, part.y);
+  state_->compute_gradients(nullptr, part.picture, *workspace);
+  state_->find_lines(part, *workspace, result);
   state_->give_back(std::move(workspace));
   return result;
 }
 
-void EDLines::State::find(const NDArray& picture, Workspace& w, EDLinesResult& result, std::int64_t x0, std::int64_t y0) {
+std::shared_ptr<const EDLinesResult> EDLines::encode(CommandBuffer& buffer, const NDArray& picture) const {
+  auto result = std::make_shared<EDLinesResult>(result_for(picture, options()));
+  const Part part = clipped(picture, options().clip);
+  if (part.is_all_border()) return result;
+  const auto workspace = std::make_shared<std::unique_ptr<Workspace>>(state_->take_workspace());
+  state_->compute_gradients(&buffer, part.picture, **workspace);
+  buffer.encode_call([state = state_.get(), part, workspace, result] {
+    state->find_lines(part, **workspace, *result);
+    state->give_back(std::move(*workspace));
+  });
+  return result;
+}
+
+void EDLines::State::compute_gradients(CommandBuffer* buffer, const NDArray& picture, Workspace& w) {
   const Shape size = {picture.shape()[0], picture.shape()[1]};
-  const std::int64_t height = size[0], width = size[1];
   if (!(w.gradients.shape() == size)) w.gradients = NDArray(i32, size);
   GradientGraph& g = graph_for(picture);
-  Results results = {{g.gradients, w.gradients}};
   RunOptions where = run;
   if (!picture.device().is_cpu()) {
     where.backend = Backend::cuda;
     where.device = picture.device().index();
   }
-  g.graph.run({{g.picture, picture}}, results, {}, where);
+  std::vector<TensorData> feeds;
+  const Tensor targets[] = {g.gradients};
+  const Executable executable = cached_executable(*g.graph.state(), {{g.picture, picture}}, targets, {}, where, feeds);
+  TensorData results[] = {w.gradients};
+  if (buffer) buffer->encode(executable, feeds, results);
+  else executable.run(feeds, results);
+}
 
+void EDLines::State::find_lines(const Part& part, Workspace& w, EDLinesResult& result) const {
+  const std::int64_t height = part.picture.shape()[0], width = part.picture.shape()[1];
   const GradientMap map = {w.gradients.elements<std::int32_t>().data(), width, height};
   const double log_pixels = std::log10(static_cast<double>(width)) + std::log10(static_cast<double>(height));
   const std::int64_t meaningful = std::max<std::int64_t>(9, std::llround(log_pixels / std::log10(8.0)));
   const double shortest = static_cast<double>(options.min_line_length == 0 ? meaningful : options.min_line_length);
-  const FitOptions fit = {
+  const FitOptions options_of_fit = {
       .least_pixels = meaningful,
       .tolerance = 20 * options.line_error_threshold,
       .blurred_ends = std::llround(2 * options.gaussian_sigma),
@@ -225,22 +213,25 @@ void EDLines::State::find(const NDArray& picture, Workspace& w, EDLinesResult& r
   w.router.run(map,
                {.detail_ratio = options.detail_ratio,
                 .least_squared = static_cast<std::int32_t>(std::clamp(least, 1.0, static_cast<double>(std::numeric_limits<std::int32_t>::max()))),
-                .least_pixels = meaningful});
+                .least_pixels = options_of_fit.least_pixels});
 
-  w.segments.clear();
-  for (std::size_t i = 0; i + 1 < w.router.offsets.size(); ++i) {
-    const auto begin = w.router.offsets[i], end = w.router.offsets[i + 1];
-    const auto chain = std::span(w.router.pixels).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
-    fit_chain(map, chain, fit, w.positions, w.segments);
+  fit(map, options_of_fit, w);
+  join(map, options_of_fit, w.segments);
+  std::erase_if(w.segments, [&](Segment& s) { return !cut_at_border(s, width, height) || length(s) < shortest; });
+  w.accepted.assign(w.segments.size(), 1);
+  if (options.validate) {
+    const Validation validation(part.picture);
+    constexpr std::int64_t lines_per_part = 32;
+    const auto lines = static_cast<std::int64_t>(w.segments.size());
+    parallel_for((lines + lines_per_part - 1) / lines_per_part, [&](std::int64_t part) {
+      for (auto i = part * lines_per_part; i < std::min(lines, (part + 1) * lines_per_part); ++i)
+        w.accepted[static_cast<std::size_t>(i)] = validation.accepts(w.segments[static_cast<std::size_t>(i)]);
+    });
   }
-  join(map, fit, w.segments);
-
-  std::optional<Validation> validation;
-  if (options.validate) validation.emplace(picture);
-  const double dx = static_cast<double>(x0), dy = static_cast<double>(y0);
-  for (Segment& s : w.segments) {
-    if (!cut_at_border(s, width, height) || length(s) < shortest || (validation && !validation->accepts(s))) continue;
-    result.lines.push_back({s.from.x + dx, s.from.y + dy, s.to.x + dx, s.to.y + dy, strength(map, s)});
+  const double dx = static_cast<double>(part.x), dy = static_cast<double>(part.y);
+  for (std::size_t i = 0; i < w.segments.size(); ++i) {
+    const Segment& s = w.segments[i];
+    if (w.accepted[i]) result.lines.push_back({s.from.x + dx, s.from.y + dy, s.to.x + dx, s.to.y + dy, strength(map, s)});
   }
   std::ranges::sort(result.lines, [](const LineSegment& a, const LineSegment& b) {
     return std::tuple(-a.strength, a.y0, a.x0, a.y1, a.x1) < std::tuple(-b.strength, b.y0, b.x0, b.y1, b.x1);
@@ -250,7 +241,7 @@ void EDLines::State::find(const NDArray& picture, Workspace& w, EDLinesResult& r
   if (options.edges) {
     const auto edges = result.edges.elements<std::uint8_t>();
     const std::int64_t whole_width = result.edges.shape()[1];
-    for (const std::int64_t p : w.router.pixels) edges[static_cast<std::size_t>((p / width + y0) * whole_width + p % width + x0)] = 255;
+    for (const std::int64_t p : w.router.pixels) edges[static_cast<std::size_t>((p / width + part.y) * whole_width + p % width + part.x)] = 255;
   }
 }
 

@@ -96,15 +96,19 @@ class ChainFit {
 
   void add(std::int64_t begin, std::int64_t end) {
     // What begins at a corner pulls the line: without the ends, and without what is then too far away.
-    const std::int64_t cut = std::min(options_.blurred_ends, std::max<std::int64_t>(0, (end - begin - options_.least_pixels) / 2));
-    const std::int64_t first = begin + cut, last = end - cut;
-    Moments all = sum(first, last);
-    const Line whole(all);
-    const auto is_far = [&](std::int64_t i) { return whole.distance(at(i)) > options_.tolerance; };
-    while (end - begin > options_.least_pixels && is_far(begin)) ++begin;
-    while (end - begin > options_.least_pixels && is_far(end - 1)) --end;
-    for (auto i = first; i < last; ++i)
-      if (all.n > 2 && is_far(i)) all.add(at(i), -1);
+    Moments all;
+    for (bool goes_on = true; goes_on;) {
+      const std::int64_t cut = std::min(options_.blurred_ends, std::max<std::int64_t>(0, (end - begin - options_.least_pixels) / 2));
+      const std::int64_t first = begin + cut, last = end - cut;
+      all = sum(first, last);
+      const Line line(all);
+      const auto is_far = [&](std::int64_t i) { return line.distance(at(i)) > options_.tolerance; };
+      goes_on = false;
+      for (; end - begin > options_.least_pixels && is_far(begin); goes_on = true) ++begin;
+      for (; end - begin > options_.least_pixels && is_far(end - 1); goes_on = true) --end;
+      for (auto i = first; i < last; ++i)
+        if (all.n > 2 && is_far(i)) all.add(at(i), -1);
+    }
     const Line line(all);
     Segment s = {line.foot(at(begin)), line.foot(at(end - 1)), all};
     // Gradients point to the brighter side.

@@ -24,12 +24,23 @@ void Router::run(const GradientMap& map, const RouteOptions& options) {
 
   find_anchors(map, options);
   sort_anchors();
-  for (const Anchor anchor : anchors_) {
+  for (std::size_t i = 0; i < anchors_.size(); ++i) {
+    const Anchor anchor = anchors_[i];
+    if (i + 8 < anchors_.size()) prefetch(map, anchors_[i + 8].pixel);
     const std::int64_t across = map[anchor.pixel].is_upright() ? 1 : map.width, p = anchor.pixel;
     if (is_taken(p, across)) continue;
     follow(map, anchor.pixel, options.least_squared);
     keep_longest(options.least_pixels);
   }
+}
+
+/// Neighbouring rows are too far apart for the processor to foresee.
+inline void Router::prefetch_pixel(const GradientMap& map, std::int64_t pixel) const {
+  __builtin_prefetch(map.bits + pixel);
+  __builtin_prefetch(visited_.data() + pixel);
+}
+inline void Router::prefetch(const GradientMap& map, std::int64_t pixel) const {
+  for (const std::int64_t p : {pixel - map.width, pixel, pixel + map.width}) prefetch_pixel(map, p);
 }
 
 /// At the border, or of an edge, which may be one that comes by a pixel beside.
@@ -92,7 +103,7 @@ void Router::follow(const GradientMap& map, std::int32_t anchor, std::int32_t le
     bool has_turned = false;
     for (std::int32_t p = start.pixel;;) {
       const std::int32_t next = p + straight;
-      if (is_upright) __builtin_prefetch(map.bits + p + 8 * straight);
+      if (is_upright) prefetch_pixel(map, p + 8 * straight);
       const std::int32_t a = map[next - side].squared(), b = map[next].squared(), c = map[next + side].squared();
       std::int32_t best = b;
       p = next;

@@ -58,6 +58,8 @@ class Router {
     std::int32_t from;  ///< the walk whose next[which] it becomes
   };
 
+  void prefetch_pixel(const GradientMap& map, std::int64_t pixel) const;
+  void prefetch(const GradientMap& map, std::int64_t pixel) const;
   bool is_taken(std::int64_t pixel, std::int64_t across) const;
   void find_anchors(const GradientMap& map, const RouteOptions& options);
   void sort_anchors();

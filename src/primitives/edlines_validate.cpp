@@ -71,16 +71,20 @@ Alignment alignment(const NDArray& picture, const Segment& s, double beside) {
 
 Validation::Validation(const NDArray& picture)
     : picture_(picture.to(Device::cpu())),
-      lines_(std::log10(3.0) + 2 * (std::log10(static_cast<double>(picture.shape()[0])) + std::log10(static_cast<double>(picture.shape()[1])))) {}
+      lines_(std::log10(3.0) + 2 * (std::log10(static_cast<double>(picture.shape()[0])) + std::log10(static_cast<double>(picture.shape()[1])))) {
+  // As many pixels as a line may go through.
+  const auto most = static_cast<std::size_t>(std::max(picture.shape()[0], picture.shape()[1]));
+  factorials_.reserve(most + 1);
+  while (factorials_.size() <= most) factorials_.push_back(factorials_.back() + std::log(static_cast<double>(factorials_.size())));
+}
 
-bool Validation::accepts(const Segment& s) {
+bool Validation::accepts(const Segment& s) const {
   return std::ranges::any_of(std::array{0.0, -1.0, 1.0}, [&](double beside) { return false_alarms(alignment(picture_, s, beside)) <= 0; });
 }
 
-double Validation::false_alarms(Alignment a) {
+double Validation::false_alarms(Alignment a) const {
   constexpr double p = 0.125;
   const auto n = static_cast<std::size_t>(a.pixels), k = static_cast<std::size_t>(a.aligned);
-  while (factorials_.size() <= n) factorials_.push_back(factorials_.back() + std::log(static_cast<double>(factorials_.size())));
   // The first term of the tail, and the others as multiples of it.
   const double first =
       factorials_[n] - factorials_[k] - factorials_[n - k] + static_cast<double>(k) * std::log(p) + static_cast<double>(n - k) * std::log1p(-p);

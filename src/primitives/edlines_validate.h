@@ -24,9 +24,9 @@ class Validation {
  public:
   explicit Validation(const NDArray& picture);
   /// Smoothing moves edges that are not alone: the best of the line itself and of those a pixel to its left and right counts.
-  bool accepts(const Segment& s);
+  bool accepts(const Segment& s) const;
   /// The common logarithm of the number of false alarms, 3 (W H)^2 B(n, k, 1/8).
-  double false_alarms(Alignment a);
+  double false_alarms(Alignment a) const;
 
  private:
   NDArray picture_;

@@ -84,8 +84,8 @@ struct EDLinesResult {
 ///    gradient among the three that lie ahead, straight on when equal; both ways across where the edge turns; up to pixels below the threshold, of
 ///    another edge or beside one, or at the picture's border. The longest way through what was found is an edge, and so are the longest of what is
 ///    left.
-/// 5. Lines are fitted by total least squares to as many pixels of an edge as a line has at least, and extended until five pixels in
-///    a row are farther away than the error allows. Positions of edges are those of the peak of the gradient across them, by a parabola.
+/// 5. Lines are fitted by total least squares to as few pixels of an edge as validation could accept, and extended until five pixels in a row are
+/// farther away than the error allows. Positions of edges are those of the peak of the gradient across them, by a parabola.
 /// 6. Lines that continue each other and together still fit their edges become one.
 /// 7. Validation by the Helmholtz principle (EDLines, section 2.3): a pixel is aligned by chance with p = 1/8, and a line with k of n pixels aligned
 ///    stays if N B(n, k, p) <= 1, with B the tail of the binomial distribution. Smoothing moves edges that are near to others, so the best k is taken
@@ -105,6 +105,9 @@ class EDLines {
   /// become grey by 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). u8 and u16 stand for 0..1 as v/255 and v/65535; f16 and f32 are cut off at 0 and 1,
   /// NaN counts as 0. Throws RunError for another type or shape and for more than 2^31 - 1 pixels; one without pixels has no lines.
   EDLinesResult operator()(const NDArray& picture) const;
+  /// When the buffer's turn comes; what is returned has its content when the buffer is done. The picture is read then, and this object must be kept
+  /// until then.
+  std::shared_ptr<const EDLinesResult> encode(CommandBuffer& buffer, const NDArray& picture) const;
 
   const EDLinesOptions& options() const;
 

@@ -38,7 +38,7 @@ extern "C" __global__ void find_sites(const __grid_constant__ Arguments a) {
     const int band = int(band_of_all - image * a.bands), rows = min(32, a.height - 32 * band);
     const Pack* from = (const Pack*)a.pixels + (image * a.height + 32ll * band) * across + (i - band_of_all * across);
     unsigned words[packed] = {};
-#pragma unroll 8
+#pragma unroll 16
     for (int row = 0; row < rows; ++row) {
       const Pack pixels = from[row * across];
 #pragma unroll
@@ -118,93 +118,107 @@ extern "C" __global__ void place_sites(const __grid_constant__ Arguments a) {
 constexpr std::string_view solve_narrow = R"(
 constexpr int interval = 16, greatest = 0x7fffffff;
 
-/// Of four columns' values but for -8 x times the columns' place, given -2 x.
-__device__ int least_of(int4 h, int m2, int m4, int m6) { return min(min(h.x, h.y + m2), min(h.z + m4, h.w + m6)); }
+/// (x - j)^2 + g^2 = x^2 + (height of j) - 2 x j. The least of that for four columns, but for x^2 and -8 x times the four's place; m is -x.
+__device__ int least_of(int4 h, int m) { return min(h.w + 6 * m, min(min(h.x, h.y + 2 * m), h.z + 4 * m)); }
 
-/// Four columns in [low, high] with one that is the least at x. Of a group of `size` lanes of a warp, all of which call this.
-__device__ int best_four(const int4* heights, int x, int low, int high, int size) {
-  const int lane = threadIdx.x % 32, m2 = -2 * x;
+/// Four columns in [low, high] with one that is the least at x: for each group of `size` lanes of a warp. The closest site in x's own column bounds how far the
+/// closest of all can be.
+template <int size> __device__ int best_four(const int4* heights, int x, int low, int high) {
+  const int lane = threadIdx.x % 32, m = -x;
+  const float own = float(((const int*)heights)[x] - x * x);
+  float root;
+  asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(root) : "f"(own));
+  const int reach = int(root) + 2;
+  low = max(low, (x - reach) >> 2);
+  high = min(high, (x + reach) >> 2);
   int best = greatest, best_at = low;
+#pragma unroll 1
   for (int at = low + lane % size; at <= high; at += size) {
-    const int value = least_of(heights[at], m2, 2 * m2, 3 * m2) + 4 * m2 * at;
-    if (value < best) {
-      best = value;
-      best_at = at;
-    }
+    const int value = least_of(heights[at], m) + 8 * m * at;
+    if (value < best) best_at = at;
+    best = min(best, value);
   }
   int least = best;
+#pragma unroll
   for (int other = size / 2; other > 0; other /= 2) least = min(least, __shfl_xor_sync(0xffffffffu, least, other));
   const int begin = lane & -size;
   const unsigned found = __ballot_sync(0xffffffffu, best == least) >> begin & (0xffffffffu >> (32 - size));
   return __shfl_sync(0xffffffffu, best_at, begin + __ffs(found) - 1);
 }
 
+/// Halves `count` of the intervals' intervals: finds the best in the middle of each, `stride` intervals from both ends.
+template <int size> __device__ void halve(const int4* heights, unsigned short* firsts, int intervals, int stride, int count) {
+  const int groups = blockDim.x / size, of_warp = threadIdx.x / 32 * (32 / size);
+  for (int begin = of_warp; begin < count; begin += groups) {
+    // Lanes that have no interval of their own do the last one again.
+    const int middle = stride * (2 * min(begin + int(threadIdx.x % 32) / size, count - 1) + 1);
+    const int at = best_four<size>(heights, middle * interval, firsts[middle - stride], firsts[min(middle + stride, intervals)]);
+    if (threadIdx.x % size == 0) firsts[middle] = at;
+  }
+}
+
+/// What one channel of a row is read from and written to: each `step`-th element, x of them below `width`.
+struct Row {
+  const unsigned* sites;
+  const ushort2* around;
+  float* distances;
+  unsigned step;
+  int width, bit, most_squared;
+};
+
+__device__ void solve(const Row& row, int4* heights) {
+  int* height = (int*)heights;
+  const int intervals = (row.width + interval - 1) / interval, padded = intervals * interval;
+  unsigned short* firsts = (unsigned short*)(height + padded);
+  const unsigned low_bits = 0xffffffffu >> (31 - row.bit);
+  for (int x = threadIdx.x; x < padded; x += blockDim.x) {
+    int g = none;
+    if (x < row.width) {
+      const unsigned word = row.sites[x * row.step], to_here = word & low_bits, from_here = word >> row.bit;
+      const ushort2 around = row.around[x * row.step];
+      const int above = to_here ? row.bit - 31 + __clz(to_here) : around.x + row.bit;
+      const int below = from_here ? __ffs(from_here) - 1 : around.y + 31 - row.bit;
+      g = min(min(above, below), none);
+    }
+    height[x] = g * g + x * x;
+  }
+  __syncthreads();
+  if (threadIdx.x < 64) {
+    const bool is_end = threadIdx.x >= 32;
+    const int at = best_four<32>(heights, is_end ? row.width - 1 : 0, 0, padded / 4 - 1);
+    if (threadIdx.x % 32 == 0) firsts[is_end ? intervals : 0] = at;
+  }
+  __syncthreads();
+  for (int bits = 31 - __clz(intervals); bits >= 0; --bits) {
+    const int stride = 1 << bits, count = (intervals - 1 + stride) >> (bits + 1);
+    if (32 * count <= blockDim.x) halve<32>(heights, firsts, intervals, stride, count);
+    else halve<8>(heights, firsts, intervals, stride, count);
+    __syncthreads();
+  }
+  for (int x = threadIdx.x; x < row.width; x += blockDim.x) {
+    const int high = firsts[x / interval + 1], m = -x;
+    int best = greatest, at = firsts[x / interval], step = 8 * m * at;
+    const int4* from = heights + at;
+#pragma unroll 2
+    for (; at <= high; ++at, ++from, step += 8 * m) best = min(least_of(*from, m) + step, best);
+    const int squared = best + x * x;
+    // The root of 0 would be taken the long way.
+    float distance = squared < 1 << 24 ? sqrtf(float(max(squared, 1))) : float(sqrt(double(squared)));
+    if (squared == 0) distance = 0;
+    if (squared > row.most_squared) distance = __int_as_float(0x7f800000);
+    row.distances[x * row.step] = distance;
+  }
+  __syncthreads();
+}
+
 extern "C" __global__ void solve_rows(const __grid_constant__ Arguments a) {
   extern __shared__ int4 heights[];
-  int* height = (int*)heights;
-  const int intervals = (a.width + interval - 1) / interval, padded = intervals * interval, last = padded / 4 - 1;
-  unsigned short* firsts = (unsigned short*)(height + padded);
-  const long long channels = a.channels, lines = a.images * a.height * channels;
-  for (long long l = blockIdx.x; l < lines; l += gridDim.x) {
-    const long long row_of_all = l / channels, image = row_of_all / a.height;
-    const int channel = int(l - row_of_all * channels), y = int(row_of_all - image * a.height), bit = y % 32;
-    const long long band = (image * a.bands + y / 32) * a.line + channel;
-    for (int x = threadIdx.x; x < padded; x += blockDim.x) {
-      int g = none;
-      if (x < a.width) {
-        const long long at = band + x * channels;
-        const unsigned word = a.sites[at], to_here = word & (0xffffffffu >> (31 - bit)), from_here = word >> bit;
-        const ushort2 around = a.distances_around[at];
-        g = min(to_here ? bit - 31 + __clz(to_here) : around.x + bit, from_here ? __ffs(from_here) - 1 : around.y + 31 - bit);
-        g = min(g, none);
-      }
-      // (x - j)^2 + g^2 = x^2 + (height of j) - 2 x j
-      height[x] = g * g + x * x;
-    }
-    __syncthreads();
-    // The closest site in x's own column bounds how far the closest of all can be. Every lane of a warp calls this, `is_asked` or not.
-    const auto find = [&](bool is_asked, int x, int low, int high, int size) {
-      if (is_asked) {
-        const int reach = int(sqrtf(float(height[x] - x * x))) + 2;
-        low = max(low, (x - reach) >> 2);
-        high = min(high, (x + reach) >> 2);
-      }
-      return best_four(heights, x, low, is_asked ? high : -1, size);
-    };
-    if (threadIdx.x < 64) {
-      const bool is_end = threadIdx.x >= 32;
-      const int at = find(true, is_end ? a.width - 1 : 0, 0, last, 32);
-      if (threadIdx.x % 32 == 0) firsts[is_end ? intervals : 0] = at;
-    }
-    __syncthreads();
-    int stride = 1;
-    while (2 * stride < intervals) stride *= 2;
-    for (; stride > 0; stride /= 2) {
-      const int count = (intervals - 1 + stride) / (2 * stride);
-      int size = 32;
-      while (size > 8 && count * size > blockDim.x) size /= 2;
-      const int group = threadIdx.x / size, groups = blockDim.x / size;
-      for (int begin = 0; begin < count; begin += groups) {
-        const int middle = stride * (2 * (begin + group) + 1);
-        const bool is_asked = middle < intervals;
-        const int at = find(is_asked, is_asked ? middle * interval : 0, is_asked ? firsts[middle - stride] : 0,
-                            is_asked ? firsts[min(middle + stride, intervals)] : 0, size);
-        if (is_asked && threadIdx.x % size == 0) firsts[middle] = at;
-      }
-      __syncthreads();
-    }
-    const int most_squared = int(min(a.most_squared, (1ll << 30) - 1));
-    float* distances = a.distances + row_of_all * a.line + channel;
-    for (int x = threadIdx.x; x < a.width; x += blockDim.x) {
-      const int low = firsts[x / interval], high = firsts[x / interval + 1], m2 = -2 * x, m4 = -4 * x, m6 = -6 * x;
-      int best = greatest, step = 4 * m2 * low;
-      for (int at = low; at <= high; ++at, step += 4 * m2) best = min(best, least_of(heights[at], m2, m4, m6) + step);
-      const int squared = best + x * x;
-      float distance = squared < 1 << 24 ? sqrtf(float(squared)) : float(sqrt(double(squared)));
-      if (squared > most_squared) distance = __int_as_float(0x7f800000);
-      distances[x * channels] = distance;
-    }
-    __syncthreads();
+  const int most_squared = int(min(a.most_squared, (1ll << 30) - 1));
+  for (long long row_of_all = blockIdx.x; row_of_all < a.images * a.height; row_of_all += gridDim.x) {
+    const long long image = row_of_all / a.height, y = row_of_all - image * a.height, band = (image * a.bands + y / 32) * a.line;
+    for (int c = 0; c < a.channels; ++c)
+      solve({a.sites + band + c, a.distances_around + band + c, a.distances + row_of_all * a.line + c, unsigned(a.channels), a.width, int(y % 32), most_squared},
+            heights);
   }
 }
 )";

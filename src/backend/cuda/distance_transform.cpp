@@ -42,12 +42,12 @@ class DistanceCall final : public LibraryCall {
     row_bytes_ = 4 * interval * intervals + 2 * (intervals + 1);
     // Squares of distances, and what comes with them, must be below 2^31.
     constexpr std::int64_t most = 1 << 15;
-    is_narrow_ = index_bytes == 0 && t.height <= most && t.width + interval <= most &&
+    is_narrow_ = index_bytes == 0 && t.height <= most && t.width + interval <= most && all_.line < most * most &&
                  t.height * t.height + (t.width + interval) * (t.width + interval) <= most * most &&
                  row_bytes_ <= gpu.properties().shared_bytes_per_block;
-    const std::int64_t lines = t.images * t.height * t.channels, multiprocessors = gpu.properties().multiprocessors;
-    threads_ = t.width <= 512 ? 64 : t.width <= 2048 ? 128 : 256;
-    blocks_ = is_narrow_ ? std::min<std::int64_t>(lines, 1 << 20) : std::min(lines, 8 * multiprocessors);
+    const std::int64_t rows = t.images * t.height, multiprocessors = gpu.properties().multiprocessors;
+    threads_ = t.width <= 512 ? 64 : t.width <= 4096 ? 128 : 256;
+    blocks_ = is_narrow_ ? std::min<std::int64_t>(rows, 1 << 20) : std::min(rows * t.channels, 8 * multiprocessors);
     is_packed_ = size_of(images.dtype) < 4 && all_.line * static_cast<std::int64_t>(size_of(images.dtype)) % 4 == 0;
     packed_ = is_packed_ ? 4 / static_cast<std::int64_t>(size_of(images.dtype)) : 1;
 

@@ -411,9 +411,59 @@ std::vector<RuleCase> reduction_cases_of_rules() {
   };
 }
 
+/// Where x is more than a number, the gradient x[1] of its largest elements.
+Tensor masked_gradient(T x, double above, const std::vector<std::int64_t>& window, const PoolOptions& options) {
+  return select(x[0] > above, max_pool_gradient(x[1], x[0], window, options), 0);
+}
+
+std::vector<RuleCase> pooling_cases() {
+  const PoolOptions overlapping{.strides = {1, 2}, .padding = Padding::same};
+  const std::vector<Shapes> apart{{{4, 6}, {2, 2}}, {{2, 3}, {1, 1}}, {{0, 3}, {0, 1}}}, together{{{5, 7}, {5, 4}}, {{1, 1}, {1, 1}}};
+  return {
+      {"mask of a pooling gradient",
+       [](T x) {
+         return masked_gradient(x, 0, {2, 3}, {});
+       },
+       apart, floats()},
+      {"mask of a pooling gradient",
+       [](T x) {
+         return masked_gradient(x, -2, {2, 3}, {});
+       },
+       apart,
+       {i32, f32}},
+      {"mask of a pooling gradient",
+       [=](T x) {
+         return masked_gradient(x, 1, {3, 2}, overlapping);
+       },
+       together,
+       {f32, f64, i8}},
+      {"sum of a pooling gradient",
+       [=](T x) {
+         const Tensor dy = select(max_pool(x[0], {2, 3}) > 0, x[1], 0);
+         return sum(max_pool_gradient(dy, x[0], {2, 3}), {0, 1});
+       },
+       apart,
+       {f32, f64, i32}},
+      {"sum of a pooling gradient",
+       [=](T x) {
+         const Tensor dy = select(max_pool(x[0], {3, 2}, overlapping) > 0, x[1], 0);
+         return sum(max_pool_gradient(dy, x[0], {3, 2}, overlapping), {0, 1}, {.keep = true});
+       },
+       together,
+       {f32, f64, i32}},
+      {"sum of a pooling gradient",
+       [](T x) {
+         const Tensor dy = select(max_pool(x[0], {1, 3}) > 0, x[1], 0);
+         return sum(max_pool_gradient(dy, x[0], {1, 3}), 1);
+       },
+       {{{4, 6}, {4, 2}}},
+       {f32}},
+  };
+}
+
 std::vector<RuleCase> rule_cases() {
   std::vector<RuleCase> all;
-  for (auto family : {arithmetic_cases, logic_cases, movement_cases_of_rules, reduction_cases_of_rules})
+  for (auto family : {arithmetic_cases, logic_cases, movement_cases_of_rules, reduction_cases_of_rules, pooling_cases})
     for (auto& c : family()) all.push_back(std::move(c));
   return all;
 }

@@ -72,7 +72,7 @@ bool Rule::is_for(std::string_view op) const {
 std::span<const Rule> rules() {
   static const auto all = [] {
     std::vector<Rule> list;
-    for (auto family : {arithmetic_rules, logic_rules, movement_rules, reduction_rules}) {
+    for (auto family : {arithmetic_rules, logic_rules, movement_rules, reduction_rules, pooling_rules}) {
       const auto rows = family();
       list.insert(list.end(), rows.begin(), rows.end());
     }

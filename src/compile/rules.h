@@ -82,6 +82,7 @@ std::span<const Rule> arithmetic_rules();
 std::span<const Rule> logic_rules();
 std::span<const Rule> movement_rules();
 std::span<const Rule> reduction_rules();
+std::span<const Rule> pooling_rules();
 
 /// All of them.
 std::span<const Rule> rules();

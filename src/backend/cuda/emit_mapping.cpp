@@ -49,7 +49,9 @@ class Mapper {
     } else if (has_steps && !has_windows() && places / result_.width < enough / 4) {
       result_.width = 1;
       result_.columns = neighbours;
-      team = steps < long_columns ? 8 : 32;
+      // A block has 32 places: few of them are to come to their ends soon. Of parts there are many.
+      const bool is_few = kernel_.ended < 0 && places <= std::int64_t{neighbours} * device_.multiprocessors;
+      team = steps < long_columns && !is_few ? 8 : 32;
     }
     // Elements may be combined before those that came before are. How follows from the length of what is scanned alone.
     if (kernel_.scan && can_regroup(kernel_) && steps > scan_elements) {

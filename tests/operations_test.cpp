@@ -321,7 +321,8 @@ TEST(Descriptions, CoverEveryPublicOperation) {
   const std::regex declaration(
       "^(?:inline )?(?:Tensor|std::vector<(?:Tensor|Operation)>|LoopValues|RandomResult|PoolIndices|BatchNorm|AdamStep) ([a-z]\\w*)\\(.*");
   int count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(source / "include/weft")) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(source / "include/weft")) {
+    if (!entry.is_regular_file()) continue;
     std::istringstream header(text_of(entry.path()));
     for (std::string line; std::getline(header, line);) {
       std::smatch match;

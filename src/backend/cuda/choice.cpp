@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <sstream>
 
@@ -224,22 +225,34 @@ std::optional<Choice> nearest(const Family& family, const Alternatives& a) {
 
 }  // namespace
 
-Choice fastest(Gpu& gpu, const Alternatives& a, bool measures) {
+Choice fastest(Gpu& gpu, const Alternatives& a, const LibraryOptions& options) {
   // One at a time: two that measure the same might choose differently, and would disturb each other. Making a way may ask for a choice of its own.
   static auto* mutex = new std::recursive_mutex;
   static auto* families = new std::map<std::string, Family>;
+  static auto* compiled = new std::set<std::string>;
   static const auto cache = DiskCache::of_user();
-  const std::lock_guard lock(*mutex);
+  std::unique_lock lock(*mutex);
   gpu.make_current();
-  if (!measures) return first_that_works(a);
+  if (!options.measures) return options.only_compiles ? Choice{} : first_that_works(a);
   const GpuProperties& p = gpu.properties();
   const std::string key = a.problem + "\n" + p.name + " " + std::to_string(p.compute_capability) + " " + std::to_string(p.multiprocessors) +
                           " driver " + std::to_string(driver().version) + " workspace " + std::to_string(most_workspace());
   Family& family = (*families)[key];
-  if (const auto found = nearest(family, a)) return *found;
+  const auto is_known = [&] {
+    return options.only_compiles && std::ranges::any_of(family, [&](const Tried& t) { return std::isfinite(ratio(a.sizes, t.sizes)); });
+  };
+  if (is_known()) return {};
+  if (const auto found = options.only_compiles ? std::nullopt : nearest(family, a)) return *found;
   if (const auto bytes = cache ? cache->find(key) : std::nullopt)
     for (auto& t : unpacked(*bytes))
       if (std::ranges::find(family, t.sizes, &Tried::sizes) == family.end()) family.push_back(std::move(t));
+  if (is_known()) return {};
+  if (options.only_compiles) {
+    const bool is_first = compiled->insert(key).second;
+    lock.unlock();
+    if (is_first && a.compile) a.compile();
+    return {};
+  }
   if (const auto found = nearest(family, a)) return *found;
   Choice choice = measured(gpu, a);
   if (choice.name.empty()) return first_that_works(a);

@@ -18,6 +18,8 @@ struct Alternatives {
   std::function<std::vector<std::string>()> names;
   /// Null for a way that turns out not to work.
   std::function<std::unique_ptr<LibraryCall>(const std::string& name)> make;
+  /// Compiles what ways of our own need; safe from any thread.
+  std::function<void()> compile;
   std::vector<std::size_t> operand_bytes, result_bytes;
   /// A way of our own, against whose first result another's is held before it is taken; nothing is taken where it doesn't work. Empty when there
   /// is none.
@@ -37,6 +39,7 @@ struct Choice {
 /// Each way is tried once for a problem, a GPU and a driver; the fastest is kept for the process and on disk, so that what shares the cache computes
 /// the same bits. Where one of the sizes is up to four times that of a problem that was tried, its choice serves, if it works: another batch takes no
 /// trying. Without measuring, the trusted way or, where none is named, the first that works. Thread-safe.
-Choice fastest(Gpu& gpu, const Alternatives& alternatives, bool measures);
+/// With `only_compiles`, what would be tried is compiled, and no way is named.
+Choice fastest(Gpu& gpu, const Alternatives& alternatives, const LibraryOptions& options);
 
 }  // namespace weft::cuda

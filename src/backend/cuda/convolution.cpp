@@ -75,7 +75,9 @@ LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::
                                                     : second.shape,
                   attributes);
   // Some of cuDNN's engines for gradients of weights compute another thing where there is padding, so that none is taken without a check.
-  const bool has_cudnn = !(g.groups > 1 && member == Member::weights_gradient) &&
+  // Strictly in f32 it copies arrays into layouts of its own: tiles take no longer, and it need not be loaded.
+  const bool are_tiles_best = type.dtype == f32 && !options.tf32 && has_tiles(gpu, member, f32, g);
+  const bool has_cudnn = !are_tiles_best && !(g.groups > 1 && member == Member::weights_gradient) &&
                          // Engines of cuDNN 9.14 that add a bias without a relu in f16 make 0 of -inf.
                          !(after && (after->bias < 0 || !after->relu || after->positive >= 0));
   if (g.groups > 1 && std::min(g.in_channels, g.out_channels / g.groups) < least_in_group)
@@ -101,8 +103,8 @@ LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::
     return list;
   };
   const auto bytes_of = [](const TensorType& t) { return static_cast<std::size_t>(t.shape.element_count()) * size_of(t.dtype); };
-  const std::string problem = described(node.op->name, type.dtype, g, options.tf32) + (after ? after->str() : "") + "\ncudnn " + cudnn_version() +
-                              " cublas " + cublas_version() + " tiles 1";
+  const std::string problem = described(node.op->name, type.dtype, g, options.tf32) + (after ? after->str() : "") +
+                              (has_cudnn ? "\ncudnn " + cudnn_version() : "\nno cudnn") + " cublas " + cublas_version() + " tiles 2";
   // Of sums in f32, rounded to the type in the end.
   const double most_difference = type.dtype == bf16 ? 2e-2 : type.dtype == f16 || options.tf32 ? 4e-3 : 1e-4;
   std::vector<std::size_t> operand_bytes{bytes_of(first), bytes_of(second)};
@@ -110,10 +112,17 @@ LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::
   std::vector<std::size_t> result_bytes{bytes_of(type)};
   if (after && after->positive >= 0)
     result_bytes.insert(after->is_positive_first() ? result_bytes.begin() : result_bytes.end(), static_cast<std::size_t>(type.shape.element_count()));
-  const Choice choice = fastest(
-      gpu,
-      {problem, {g.images}, names, make, operand_bytes, result_bytes, after || g.groups > 1 ? "" : std::string(windows), type.dtype, most_difference},
-      options.measures);
+  const Alternatives alternatives{problem,
+                                  {g.images},
+                                  names,
+                                  make,
+                                  [&] { tiles_names(gpu, member, type.dtype, g); },
+                                  operand_bytes,
+                                  result_bytes,
+                                  after || g.groups > 1 || are_tiles_best ? "" : std::string(windows),
+                                  type.dtype,
+                                  most_difference};
+  const Choice choice = fastest(gpu, alternatives, options);
   if (choice.name.empty()) return {nullptr, refusal.empty() ? "no library convolves " + std::string(name_of(type.dtype)) + " so" : refusal};
   return {make(choice.name), {}, choice.seconds};
 }

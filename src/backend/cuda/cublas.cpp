@@ -319,7 +319,7 @@ Found find_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape
                               (p.transpose_b ? ", right side transposed" : "") + (p.a.batch_stride == 0 ? ", one left side" : "") +
                               (p.b.batch_stride == 0 ? ", one right side" : "") + ", " +
                               (options.tf32 && dtype == f32 ? "tf32" : std::string(name_of(dtype))) + " to " + std::string(name_of(result_dtype)) +
-                              (after ? after->str() : "") + "\ncublaslt " + cublas().version + (tiles ? " tiles 1" : "");
+                              (after ? after->str() : "") + "\ncublaslt " + cublas().version + (tiles ? " tiles 2" : "");
   std::vector<std::size_t> result_bytes{bytes_of(p.result, result_dtype)};
   if (after && after->positive >= 0)
     result_bytes.insert(after->is_positive_first() ? result_bytes.begin() : result_bytes.end(),
@@ -339,10 +339,13 @@ Found find_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape
                               auto product = make(kernel);
                               return product ? std::make_unique<MatmulCall>(std::move(product), after) : nullptr;
                             },
+                            [&] {
+                              if (tiles) tiles_names(gpu, tiles->member, dtype, tiles->geometry);
+                            },
                             operand_bytes,
                             result_bytes};
   alternatives.believes_tried = true;
-  const Choice choice = fastest(gpu, alternatives, options.measures);
+  const Choice choice = fastest(gpu, alternatives, options);
   if (choice.name.empty()) return {{nullptr, "cuBLASLt has no kernel for it"}};
   if (choice.name.starts_with(tiles_prefix)) return {{nullptr, {}, choice.seconds}, make_tiles(choice.name)};
   // The library finds out what its kernels are when it is first shown one: beside what is left to do before a run.

@@ -269,16 +269,21 @@ CUfunction Gpu::load_one(const Source& source, bool& was_compiled) {
 }
 
 void Gpu::start(CUfunction function, const Grid& grid, CUstream stream, void** parameters, const char* doing) const {
-  CUlaunchAttribute attribute{};
-  attribute.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
-  attribute.value.programmaticStreamSerializationAllowed = 1;
+  CUlaunchAttribute attributes[2] = {};
   CUlaunchConfig config{};
   config.gridDimX = grid.blocks[0], config.gridDimY = grid.blocks[1], config.gridDimZ = grid.blocks[2];
   config.blockDimX = grid.threads, config.blockDimY = 1, config.blockDimZ = 1;
   config.sharedMemBytes = grid.shared_bytes;
   config.hStream = stream;
-  config.attrs = &attribute;
-  config.numAttrs = properties_.compute_capability >= 90 && driver().version >= first_with_early_starts ? 1 : 0;
+  config.attrs = attributes;
+  if (grid.follows_itself && properties_.compute_capability >= 90 && driver().version >= first_with_early_starts) {
+    attributes[config.numAttrs].id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+    attributes[config.numAttrs++].value.programmaticStreamSerializationAllowed = 1;
+  }
+  if (grid.cluster > 1) {
+    attributes[config.numAttrs].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+    attributes[config.numAttrs++].value.clusterDim = {1, 1, grid.cluster};
+  }
   check(driver().cuLaunchKernelEx(&config, function, parameters, nullptr), doing);
 }
 

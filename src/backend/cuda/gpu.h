@@ -76,9 +76,11 @@ class Gpu {
   struct Grid {
     std::array<unsigned, 3> blocks = {1, 1, 1};
     unsigned threads = 1, shared_bytes = 0;
+    unsigned cluster = 1;  ///< so many blocks along z go together
+    bool follows_itself =
+        false;  ///< the code waits for earlier kernels (see `follow` in emit_library.cpp), so that it can be brought in while they end
   };
-  /// Starts a kernel whose code follows earlier ones itself (see `wait_for_earlier` in emit_library.cpp): where the GPU can, it is brought in while
-  /// they end.
+  /// Starts a kernel.
   void start(CUfunction function, const Grid& grid, CUstream stream, void** parameters, const char* doing) const;
 
   /// The code of each source, loaded. What is missing is compiled in parallel. Thread-safe.

@@ -26,8 +26,9 @@ class LibraryCall {
 
 /// How far libraries may go.
 struct LibraryOptions {
-  bool tf32 = false;     ///< f32 may be rounded to TF32 before it is multiplied
-  bool measures = true;  ///< the fastest way is found by trying
+  bool tf32 = false;           ///< f32 may be rounded to TF32 before it is multiplied
+  bool measures = true;        ///< the fastest way is found by trying
+  bool only_compiles = false;  ///< nothing is chosen: what will be tried is compiled, in any thread
 };
 
 /// Why a library does not take an operation, when `call` is null.

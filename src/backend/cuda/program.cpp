@@ -24,6 +24,7 @@
 #include <optional>
 #include <set>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 namespace weft::cuda {
@@ -123,6 +124,7 @@ class CudaProgram : public GpuProgram {
   CudaProgram(const Program& program, const RunOptions& options) : program_(program), gpu_(Gpu::at(options.device)) {
     std::map<ir::NodeId, LibraryChoice> library;
     const LibraryOptions library_options{options.tf32, options.measure};
+    compile_contractions(library_options);
     const auto in_library = [&](ir::NodeId id) {
       const auto name = program_.graph[id].op->name;
       for (const auto& own : own_calls)
@@ -260,6 +262,23 @@ class CudaProgram : public GpuProgram {
 
   void upload_constants() {
     for (const auto& c : placement_.constants) constants_.push_back(c.dense().to(device()));
+  }
+
+  /// What all contractions will try, side by side. What goes wrong does so again when they are made.
+  void compile_contractions(LibraryOptions options) {
+    options.only_compiles = true;
+    std::vector<ir::NodeId> nodes;
+    for (ir::NodeId id = 0; id < program_.graph.size(); ++id)
+      if (is_contraction(program_.graph[id])) nodes.push_back(id);
+    std::atomic<std::size_t> next = 0;
+    const auto work = [&] {
+      for (std::size_t i = next++; i < nodes.size(); i = next++) try {
+          make_contraction_call(program_.graph[nodes[i]], options, nullptr);
+        } catch (const std::exception&) {}
+    };
+    std::vector<std::jthread> threads;
+    for (std::size_t t = 1; t < std::min<std::size_t>(nodes.size(), std::thread::hardware_concurrency()); ++t) threads.emplace_back(work);
+    work();
   }
 
   LibraryChoice make_contraction_call(const ir::Node& node, const LibraryOptions& options, const BiasRelu* after) {
@@ -433,8 +452,9 @@ class CudaProgram : public GpuProgram {
       std::memcpy(arguments.data() + addresses, &fault, sizeof fault);
     }
     void* parameters[] = {arguments.data()};
-    gpu_.start(call.function.handle, {{call.code.blocks, 1, 1}, call.code.threads, call.code.shared_bytes}, stream, parameters,
-               call.kernel->name.c_str());
+    gpu_.start(call.function.handle,
+               {.blocks = {call.code.blocks, 1, 1}, .threads = call.code.threads, .shared_bytes = call.code.shared_bytes, .follows_itself = true},
+               stream, parameters, call.kernel->name.c_str());
   }
 
   void enqueue(const std::vector<Copy>& copies, const CudaContext& context, CUstream stream) const {

@@ -4,6 +4,7 @@
 
 #include "backend/cuda/convolution.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -68,7 +69,7 @@ struct TilesClass {
 /// Without the classes, whose number is the code's.
 struct TilesArguments {
   const void *left = nullptr, *right = nullptr;
-  void* result = nullptr;  ///< or the parts of it
+  void* result = nullptr;  ///< or the parts of it, unless a cluster adds them up
   const void* bias = nullptr;
   void* positive = nullptr;
   std::int64_t part = 0;  ///< elements of the result
@@ -77,8 +78,10 @@ struct TilesArguments {
   TilesDivisor by_channels;
   std::int32_t right_pitch = 0, right_group = 0, weights_pitch = 0, weights_sizes[2] = {1, 1};
   std::int32_t result_sizes[3] = {1, 1, 1}, result_pitch = 0, result_group = 0;
-  std::int32_t columns = 0, column_tiles = 0, splits = 1, relu = 0;
+  std::int32_t columns = 0, column_tiles = 0, splits = 1;
+  std::int16_t clustered = 0, relu = 0;
 };
+static_assert(offsetof(TilesArguments, relu) + sizeof(std::int16_t) == sizeof(TilesArguments), "classes follow without a gap");
 
 /// A problem: what the kernel is given but for the addresses, and its shape for choosing tiles.
 struct TilesProblem {

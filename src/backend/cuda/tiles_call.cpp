@@ -13,41 +13,59 @@ namespace {
 
 using Member = ConvolutionMember;
 
-/// Tiles, and about how many blocks of them each multiprocessor is to have.
+constexpr int most_blocks_each = 4;
+/// Blocks that every GPU that has clusters can bring together.
+constexpr std::int64_t most_clustered = 8;
+
+bool has_clusters(const Gpu& gpu) { return gpu.properties().compute_capability >= 90; }
+
+/// Tiles, about how many blocks of them each multiprocessor is to have, and whether clusters of blocks add up the parts of sums.
 struct Candidate {
   const TilesConfig* config;
   int blocks_each;
+  bool is_clustered = false;
   double cycles = 0;  ///< estimated
 
-  std::string str() const { return config->str() + " " + std::to_string(blocks_each); }
+  std::string str() const { return config->str() + " " + std::to_string(blocks_each) + (is_clustered ? " clustered" : ""); }
+  std::int64_t splits(const TilesProblem& p, const Gpu& gpu) const {
+    const auto splits = splits_for(p, *config, blocks_each, gpu.properties().multiprocessors);
+    return is_clustered ? std::min(splits, most_clustered) : splits;
+  }
 };
 
-constexpr int most_blocks_each = 4;
-
 /// Cycles that a multiprocessor takes for its share of the blocks, one after the other, and what adding up parts takes.
-double estimate(const TilesProblem& p, const TilesConfig& c, std::int64_t splits, int multiprocessors) {
-  constexpr double begin_and_end = 1500, next_kernel = 2500, bytes_a_cycle = 2000;
+double estimate(const TilesProblem& p, const Candidate& candidate, std::int64_t splits, int multiprocessors) {
+  constexpr double begin_and_end = 1500, next_kernel = 2500, meet = 1000, bytes_a_cycle = 2000;
+  const TilesConfig& c = *candidate.config;
   const double of_thread = c.thread_rows * c.thread_columns, efficiency = of_thread / (of_thread + 12);
   const double steps = std::ceil(static_cast<double>(p.terms()) / static_cast<double>(splits) / c.depth);
   const double multiply = steps * c.depth * c.rows * c.columns / (p.desc.dtype == f64 ? 64 : 128) / efficiency;
   const auto blocks = static_cast<double>(p.row_tiles(c) * p.column_tiles(c) * p.groups * static_cast<std::int64_t>(p.classes.size()) * splits);
   // With few blocks each waits for its copies.
   const double waits = blocks < 2 * multiprocessors ? steps * 300 : 0;
-  const double parts = splits == 1 ? 0 : next_kernel + static_cast<double>(2 * splits * p.arguments.part) * size_of(p.desc.dtype) / bytes_a_cycle;
+  const double parts = splits == 1 ? 0
+                                   : (candidate.is_clustered ? meet : next_kernel) +
+                                         static_cast<double>(2 * splits * p.arguments.part) * size_of(p.desc.dtype) / bytes_a_cycle;
   return std::ceil(blocks / multiprocessors) * multiply + waits + begin_and_end + parts;
 }
 
 /// Different ones, the likeliest to be fast first.
-std::vector<Candidate> candidates(const TilesProblem& p, int multiprocessors) {
+std::vector<Candidate> candidates(const TilesProblem& p, const Gpu& gpu) {
   constexpr std::size_t most_configs = 4, most_of_config = 2;
   std::vector<std::vector<Candidate>> by_config;
   for (const auto& config : tiles_for(p.desc.dtype)) {
     std::vector<Candidate> list;
-    std::int64_t before = 0;
-    for (int each = 1; each <= most_blocks_each; ++each) {
-      const auto splits = splits_for(p, config, each, multiprocessors);
-      if (splits != before) list.push_back({&config, each, estimate(p, config, splits, multiprocessors)});
-      before = splits;
+    for (const bool is_clustered : {true, false}) {
+      std::int64_t before = is_clustered ? 1 : 0;
+      for (int each = 1; each <= most_blocks_each; ++each) {
+        Candidate candidate{&config, each, is_clustered};
+        const auto splits = candidate.splits(p, gpu);
+        // What a cluster can add up, it does.
+        if (splits == before || (has_clusters(gpu) ? !is_clustered && splits > 1 && splits <= most_clustered : is_clustered)) continue;
+        candidate.cycles = estimate(p, candidate, splits, gpu.properties().multiprocessors);
+        list.push_back(candidate);
+        before = splits;
+      }
     }
     std::ranges::stable_sort(list, {}, &Candidate::cycles);
     if (list.size() > most_of_config) list.resize(most_of_config);
@@ -70,38 +88,43 @@ std::size_t bytes_of(const TilesProblem& p) { return static_cast<std::size_t>(p.
 
 class TilesCall final : public LibraryCall {
  public:
-  TilesCall(Gpu& gpu, const TilesProblem& p, const TilesConfig& config, int blocks_each, const BiasRelu* after)
+  TilesCall(Gpu& gpu, const TilesProblem& p, const Candidate& candidate, const BiasRelu* after)
       : gpu_(gpu),
         arguments_(p.arguments),
         part_bytes_(bytes_of(p)),
-        threads_(static_cast<unsigned>(config.threads())),
         has_bias_(after && after->bias >= 0),
         tells_positive_(after && after->positive >= 0) {
     result_ = after && after->is_positive_first() ? 1 : 0;
-    const auto splits = splits_for(p, config, blocks_each, gpu.properties().multiprocessors);
+    const TilesConfig& config = *candidate.config;
+    const auto splits = candidate.splits(p, gpu);
+    const bool is_clustered = candidate.is_clustered && splits > 1;
     arguments_.column_tiles = static_cast<std::int32_t>(p.column_tiles(config));
     arguments_.splits = static_cast<std::int32_t>(splits);
+    arguments_.clustered = is_clustered;
     arguments_.relu = after && after->relu;
     classes_ = p.classes;
     classes_.resize(static_cast<std::size_t>(p.desc.classes));
-    blocks_[0] = static_cast<unsigned>(p.row_tiles(config));
-    blocks_[1] = static_cast<unsigned>(p.column_tiles(config) * p.groups);
-    blocks_[2] = static_cast<unsigned>(splits * static_cast<std::int64_t>(p.classes.size()));
+    grid_.blocks = {static_cast<unsigned>(p.row_tiles(config)), static_cast<unsigned>(p.column_tiles(config) * p.groups),
+                    static_cast<unsigned>(splits * static_cast<std::int64_t>(p.classes.size()))};
+    grid_.threads = static_cast<unsigned>(config.threads());
+    if (is_clustered) grid_.cluster = static_cast<unsigned>(splits);
     std::vector<TilesSource> sources{generate(p.desc, config)};
     sum_unit_ = arguments_.part * static_cast<std::int64_t>(size_of(p.desc.dtype)) % 16 == 0 ? 16 / static_cast<int>(size_of(p.desc.dtype)) : 1;
-    if (splits > 1) sources.push_back(generate_sum_of_parts(p.desc.dtype, sum_unit_));
+    const bool adds_parts = splits > 1 && !is_clustered;
+    if (adds_parts) sources.push_back(generate_sum_of_parts(p.desc.dtype, sum_unit_));
     std::vector<Gpu::Source> list;
     for (const auto& s : sources) list.push_back({s.text, s.entry, s.shared_bytes});
     const auto functions = gpu.load(list);
     multiply_ = functions[0].handle;
-    if (splits > 1) add_ = functions[1].handle;
-    shared_bytes_ = sources[0].shared_bytes;
+    if (adds_parts) add_ = functions[1].handle;
+    grid_.shared_bytes = sources[0].shared_bytes;
     sum_channels_ = static_cast<std::int32_t>(p.arguments.columns * p.groups);
     name_ = "tiles of " + std::to_string(config.rows) + " x " + std::to_string(config.columns) +
-            (splits > 1 ? ", sums in " + std::to_string(splits) + " parts" : "") + (after ? after->str() : "");
+            (splits > 1 ? ", sums in " + std::to_string(splits) + " parts" : "") + (is_clustered ? " of a cluster" : "") +
+            (after ? after->str() : "");
   }
 
-  std::size_t scratch_bytes() const override { return arguments_.splits > 1 ? static_cast<std::size_t>(arguments_.splits) * part_bytes_ : 0; }
+  std::size_t scratch_bytes() const override { return add_ ? static_cast<std::size_t>(arguments_.splits) * part_bytes_ : 0; }
   std::string describe() const override { return name_; }
 
   void enqueue(CUstream stream, std::span<void* const> operands, std::span<void* const> results, void* scratch) const override {
@@ -115,14 +138,14 @@ class TilesCall final : public LibraryCall {
     std::memcpy(bytes.data(), &a, sizeof a);
     std::memcpy(bytes.data() + sizeof a, classes_.data(), classes_.size() * sizeof(TilesClass));
     void* parameters[] = {bytes.data()};
-    check(driver().cuLaunchKernel(multiply_, blocks_[0], blocks_[1], blocks_[2], threads_, 1, 1, shared_bytes_, stream, parameters, nullptr),
-          "multiplying tiles");
+    gpu_.start(multiply_, grid_, stream, parameters, "multiplying tiles");
     if (!add_) return;
     SumArguments sum{scratch, a.bias, results[result_], a.positive, a.part, a.splits, sum_channels_, a.relu};
     void* sum_parameters[] = {&sum};
-    constexpr std::int64_t threads = 256;
+    constexpr unsigned threads = 256;
     const std::int64_t units = a.part / sum_unit_;
-    gpu_.start(add_, {{static_cast<unsigned>((units + threads - 1) / threads), 1, 1}, threads, 0}, stream, sum_parameters, "adding up parts");
+    const auto blocks = static_cast<unsigned>((units + threads - 1) / threads);
+    gpu_.start(add_, {.blocks = {blocks, 1, 1}, .threads = threads, .follows_itself = true}, stream, sum_parameters, "adding up parts");
   }
 
  private:
@@ -130,12 +153,12 @@ class TilesCall final : public LibraryCall {
   TilesArguments arguments_;
   std::vector<TilesClass> classes_;
   std::size_t part_bytes_;
-  unsigned blocks_[3] = {}, threads_, shared_bytes_ = 0;
+  Gpu::Grid grid_;
   bool has_bias_, tells_positive_;
   std::size_t result_ = 0;  ///< among the results
   int sum_unit_ = 1;
   std::int32_t sum_channels_ = 1;
-  CUfunction multiply_ = nullptr, add_ = nullptr;  ///< `add_`: null for a sum in one part
+  CUfunction multiply_ = nullptr, add_ = nullptr;  ///< `add_`: null where the kernel's sums are whole
   std::string name_;
 };
 
@@ -150,11 +173,16 @@ std::string refusal_of(const Gpu& gpu, Member member, DType dtype, const Convolu
 
 }  // namespace
 
+bool has_tiles(const Gpu& gpu, Member member, DType dtype, const ConvolutionGeometry& g) {
+  TilesProblem p;
+  return refusal_of(gpu, member, dtype, g, p).empty();
+}
+
 std::vector<std::string> tiles_names(Gpu& gpu, Member member, DType dtype, const ConvolutionGeometry& g) {
   TilesProblem p;
   std::vector<std::string> names;
   if (!refusal_of(gpu, member, dtype, g, p).empty()) return names;
-  const auto list = candidates(p, gpu.properties().multiprocessors);
+  const auto list = candidates(p, gpu);
   // All that will be tried is compiled side by side.
   std::vector<TilesSource> sources;
   std::vector<Gpu::Source> texts;
@@ -170,7 +198,9 @@ LibraryChoice make_tiles_call(Gpu& gpu, Member member, DType dtype, const Convol
   if (auto why = refusal_of(gpu, member, dtype, g, p); !why.empty()) return {nullptr, std::move(why)};
   for (const auto& config : tiles_for(dtype))
     for (int each = 1; each <= most_blocks_each; ++each)
-      if (Candidate{&config, each}.str() == name) return {std::make_unique<TilesCall>(gpu, p, config, each, after), {}};
+      for (const bool is_clustered : {false, true})
+        if (const Candidate candidate{&config, each, is_clustered}; candidate.str() == name && (!is_clustered || has_clusters(gpu)))
+          return {std::make_unique<TilesCall>(gpu, p, candidate, after), {}};
   return {nullptr, "there are no tiles " + name};
 }
 

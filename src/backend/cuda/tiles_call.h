@@ -8,7 +8,9 @@
 
 namespace weft::cuda {
 
-/// Tiles that may be fast, the likeliest first; none where such kernels can't be used. Their code is loaded.
+/// Whether such kernels can be used.
+bool has_tiles(const Gpu& gpu, ConvolutionMember member, DType dtype, const ConvolutionGeometry& geometry);
+/// Tiles that may be fast, the likeliest first; none where `has_tiles` says so. Their code is loaded.
 std::vector<std::string> tiles_names(Gpu& gpu, ConvolutionMember member, DType dtype, const ConvolutionGeometry& geometry);
 
 /// With the tiles of one name.

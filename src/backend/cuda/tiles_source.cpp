@@ -27,6 +27,20 @@ template <int bytes> __device__ void copy(void* to, const void* from, bool insid
 __device__ void end_of_copies() { asm volatile("cp.async.commit_group;"); }
 /// Until all but the latest groups of copies are there.
 template <int latest> __device__ void wait_for_copies() { asm volatile("cp.async.wait_group %0;" ::"n"(latest)); }
+
+#if __CUDA_ARCH__ >= 900
+/// Until all threads of the cluster's blocks are here.
+__device__ void wait_for_cluster() {
+  asm volatile("barrier.cluster.arrive.aligned;" ::: "memory");
+  asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
+}
+/// The same place in the shared memory of a block of the cluster.
+template <class T> __device__ const T* of_block(const T* place, int block) {
+  const T* there;
+  asm("mapa.u64 %0, %1, %2;" : "=l"(there) : "l"(place), "r"(block));
+  return there;
+}
+#endif
 )";
 
 constexpr std::string_view body = R"(
@@ -52,7 +66,8 @@ struct Arguments {
   Divisor by_channels;
   int right_pitch, right_group, weights_pitch, weights_sizes[2];
   int result_sizes[3], result_pitch, result_group;
-  int columns, column_tiles, splits, relu;
+  int columns, column_tiles, splits;
+  short clustered, relu;
   Class classes[most_classes];
 };
 
@@ -64,6 +79,7 @@ constexpr bool left_by_rows = !is_weights_gradient, right_by_columns = is_data_g
 constexpr int left_lines = left_by_rows ? rows : depth, left_length = left_by_rows ? depth : rows;
 constexpr int right_lines = right_by_columns ? columns : depth, right_length = right_by_columns ? depth : columns;
 constexpr int left_line = left_length + (left_by_rows ? vector : 0), right_line = right_length + (right_by_columns ? vector : 0);
+constexpr int left_elements = stages * left_lines * left_line, right_elements = stages * right_lines * right_line;
 // Of a thread's rows, or columns, as many are neighbours.
 constexpr int row_run = left_by_rows ? 1 : thread_rows < vector ? thread_rows : vector;
 constexpr int column_run = right_by_columns ? 1 : thread_columns < vector ? thread_columns : vector;
@@ -74,6 +90,7 @@ struct alignas(16) Spot {
 };
 struct Shared {
   Element left[stages][left_lines * left_line], right[stages][right_lines * right_line];
+  Element more_for_sums[left_elements + right_elements < rows * columns ? rows * columns - left_elements - right_elements : 4];
   Spot of_rows[rows], of_terms[stages][depth];
   int result_of_rows[rows], right_of_terms[stages][depth];  // -1: there is none
 };
@@ -199,7 +216,7 @@ __device__ void multiply(const Element* left, const Element* right, int down, in
 }
 
 __device__ Element finished(const Arguments& a, Element sum, int column) {
-  if (a.splits > 1) return sum;
+  if (a.splits > 1 && !a.clustered) return sum;
   if (a.bias) sum += a.bias[column];
   return a.relu && sum <= 0 ? Element(0) : sum;
 }
@@ -240,37 +257,68 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
     multiply(s.left[tile % stages], s.right[tile % stages], down, across, sum);
   }
 
-  Element* result = a.result + part * a.part + group * a.result_group;
-  bool* positive = a.positive && a.splits == 1 ? a.positive + group * a.result_group : nullptr;
-#pragma unroll
-  for (int i = 0; i < thread_rows; ++i) {
+  const bool is_part = a.splits > 1 && !a.clustered;
+  Element* result = a.result + (is_part ? part * a.part : 0) + group * a.result_group;
+  bool* positive = a.positive && !is_part ? a.positive + group * a.result_group : nullptr;
+  const auto put = [&](int i, int j, const Pack<column_run>& sums) {
     const int r = s.result_of_rows[left_by_rows ? down + i * threads_down : i / row_run * row_run * threads_down + down * row_run + i % row_run];
-    if (r < 0) continue;
+    const int column = first_column + j * threads_across + across * column_run;
+    if (r < 0 || column >= a.columns) return;
+    Pack<column_run> pack;
 #pragma unroll
-    for (int j = 0; j < thread_columns; j += column_run) {
-      const int column = first_column + j * threads_across + across * column_run;
-      if constexpr (column_run == result_unit) {
-        if (column >= a.columns) continue;
-        Pack<column_run> pack;
+    for (int n = 0; n < column_run; ++n)
+      if (column_run == result_unit || column + n < a.columns) pack.at[n] = finished(a, sums.at[n], group * a.columns + column + n);
+    if constexpr (column_run == result_unit) {
+      *reinterpret_cast<Pack<column_run>*>(result + r + column) = pack;
+      if (!positive) return;
+      Answers<column_run> answers;
 #pragma unroll
-        for (int n = 0; n < column_run; ++n) pack.at[n] = finished(a, sum[i][j + n], group * a.columns + column + n);
-        *reinterpret_cast<Pack<column_run>*>(result + r + column) = pack;
-        if (!positive) continue;
-        Answers<column_run> answers;
+      for (int n = 0; n < column_run; ++n) answers.at[n] = pack.at[n] > 0;
+      *reinterpret_cast<Answers<column_run>*>(positive + r + column) = answers;
+    } else {
 #pragma unroll
-        for (int n = 0; n < column_run; ++n) answers.at[n] = pack.at[n] > 0;
-        *reinterpret_cast<Answers<column_run>*>(positive + r + column) = answers;
-      } else {
-#pragma unroll
-        for (int n = 0; n < column_run; ++n) {
-          if (column + n >= a.columns) continue;
-          const Element value = finished(a, sum[i][j + n], group * a.columns + column + n);
-          result[r + column + n] = value;
-          if (positive) positive[r + column + n] = value > 0;
-        }
+      for (int n = 0; n < column_run; ++n) {
+        if (column + n >= a.columns) return;
+        result[r + column + n] = pack.at[n];
+        if (positive) positive[r + column + n] = pack.at[n] > 0;
       }
     }
+  };
+  constexpr int runs = thread_columns / column_run;
+  const auto run_of = [&](int i, int j) {
+    Pack<column_run> pack;
+#pragma unroll
+    for (int n = 0; n < column_run; ++n) pack.at[n] = sum[i][j * column_run + n];
+    return pack;
+  };
+#if __CUDA_ARCH__ >= 900
+  if (a.clustered) {
+    // Each block leaves its sums where the others find them, and adds up a share of what all have, in the parts' order.
+    auto* sums = reinterpret_cast<Pack<column_run>*>(&s.left[0][0]) + threadIdx.x;
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < thread_rows; ++i)
+#pragma unroll
+      for (int j = 0; j < runs; ++j) sums[(i * runs + j) * threads] = run_of(i, j);
+    wait_for_cluster();
+    for (int k = part; k < thread_rows * runs; k += a.splits) {
+      Pack<column_run> total = {};
+#pragma unroll 4
+      for (int block = 0; block < a.splits; ++block) {
+        const auto more = *of_block(sums + k * threads, block);
+#pragma unroll
+        for (int n = 0; n < column_run; ++n) total.at[n] += more.at[n];
+      }
+      put(k / runs, k % runs * column_run, total);
+    }
+    wait_for_cluster();
+    return;
   }
+#endif
+#pragma unroll
+  for (int i = 0; i < thread_rows; ++i)
+#pragma unroll
+    for (int j = 0; j < runs; ++j) put(i, j * column_run, run_of(i, j));
 }
 )";
 
@@ -350,8 +398,10 @@ TilesSource generate(const TilesDesc& desc, const TilesConfig& config) {
   const auto bytes = static_cast<int>(size_of(desc.dtype)), pad = 16 / bytes;
   const int left = is_weights ? config.depth * config.rows : config.rows * (config.depth + pad),
             right = is_data ? config.columns * (config.depth + pad) : config.depth * config.columns;
+  const int elements = config.stages * (left + right), sums = config.rows * config.columns;
   source.shared_bytes =
-      static_cast<unsigned>(config.stages * ((left + right) * bytes + config.depth * (16 + 4)) + config.rows * (16 + 4) + 15) / 16 * 16;
+      static_cast<unsigned>((elements < sums ? sums : elements + 4) * bytes + config.stages * config.depth * (16 + 4) + config.rows * (16 + 4) + 15) /
+      16 * 16;
   return source;
 }
 

@@ -84,7 +84,7 @@ struct Workspace {
   Router router;
   /// Chains are fitted in parts, which are the same for any number of threads.
   struct Part {
-    std::vector<Position> positions;
+    std::vector<EdgePixel> pixels;
     std::vector<Segment> segments;
   };
   std::vector<Part> parts;
@@ -105,7 +105,7 @@ void fit(const GradientMap& map, const FitOptions& options, Workspace& w) {
     auto chain = std::ranges::lower_bound(offsets, i * pixels_per_part);
     for (; chain + 1 < offsets.end() && *chain < (i + 1) * pixels_per_part; ++chain)
       fit_chain(map, std::span(w.router.pixels).subspan(static_cast<std::size_t>(*chain), static_cast<std::size_t>(chain[1] - *chain)), options,
-                part.positions, part.segments);
+                part.pixels, part.segments);
   });
   w.segments.clear();
   for (const auto& part : std::span(w.parts).first(static_cast<std::size_t>(parts)))

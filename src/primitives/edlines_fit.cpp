@@ -12,7 +12,7 @@ namespace {
 constexpr int most_bad = 5;
 
 /// Where across the edge the gradient's own part is largest, by a parabola through a pixel and its neighbours.
-Position peak(const GradientMap& map, std::int32_t pixel, double rows_per_pixel) {
+EdgePixel peak(const GradientMap& map, std::int32_t pixel, double rows_per_pixel) {
   const auto width = static_cast<std::int32_t>(map.width);
   // The middle of the pixel's column is far enough from where the row changes for any rounding.
   const auto row = static_cast<std::int32_t>((pixel + 0.5) * rows_per_pixel), column = pixel - row * width;
@@ -26,7 +26,7 @@ Position peak(const GradientMap& map, std::int32_t pixel, double rows_per_pixel)
   // Beside a peak the parabola says little: then half a pixel towards it.
   const double offset = bend > std::abs(slope) ? 0.5 * slope / bend : slope == 0 ? 0 : slope > 0 ? 0.5 : -0.5;
   const Position p = {static_cast<double>(column), static_cast<double>(row)};
-  return is_upright ? Position{p.x + offset, p.y} : Position{p.x, p.y + offset};
+  return is_upright ? EdgePixel{{p.x + offset, p.y}, g} : EdgePixel{{p.x, p.y + offset}, g};
 }
 
 double dot(Position a, Position b) { return a.x * b.x + a.y * b.y; }
@@ -43,12 +43,11 @@ bool is_straight(const Moments& m, double most_square) {
 /// Finds the lines of one chain, in its order.
 class ChainFit {
  public:
-  ChainFit(const GradientMap& map, std::span<const std::int32_t> chain, const FitOptions& options, std::span<const Position> positions,
-           std::vector<Segment>& segments)
-      : map_(map), chain_(chain), options_(options), positions_(positions), segments_(segments) {}
+  ChainFit(const FitOptions& options, std::span<const EdgePixel> pixels, std::vector<Segment>& segments)
+      : options_(options), pixels_(pixels), segments_(segments) {}
 
   void run() {
-    const auto count = static_cast<std::int64_t>(positions_.size()), least = options_.least_pixels;
+    const auto count = static_cast<std::int64_t>(pixels_.size()), least = options_.least_pixels;
     const double most_square = options_.tolerance * options_.tolerance;
     for (std::int64_t begin = 0, done = 0; count - begin >= least;) {
       Moments window = sum(begin, begin + least);
@@ -66,7 +65,7 @@ class ChainFit {
   }
 
  private:
-  Position at(std::int64_t i) const { return positions_[static_cast<std::size_t>(i)]; }
+  Position at(std::int64_t i) const { return pixels_[static_cast<std::size_t>(i)].at; }
   Moments sum(std::int64_t begin, std::int64_t end) const {
     Moments m;
     for (auto i = begin; i < end; ++i) m.add(at(i));
@@ -114,7 +113,7 @@ class ChainFit {
     // Gradients point to the brighter side.
     double gx = 0, gy = 0;
     for (auto i = begin; i < end; ++i) {
-      const Gradient g = map_[chain_[static_cast<std::size_t>(i)]];
+      const Gradient g = pixels_[static_cast<std::size_t>(i)].gradient;
       gx += g.x();
       gy += g.y();
     }
@@ -123,31 +122,12 @@ class ChainFit {
     segments_.push_back(s);
   }
 
-  const GradientMap& map_;
-  std::span<const std::int32_t> chain_;
   const FitOptions& options_;
-  std::span<const Position> positions_;
+  std::span<const EdgePixel> pixels_;
   std::vector<Segment>& segments_;
 };
 
 }  // namespace
-
-Line::Line(const Moments& m) : at{m.x / m.n, m.y / m.n}, along{1, 0} {
-  const double xx = m.xx / m.n - at.x * at.x, xy = m.xy / m.n - at.x * at.y, yy = m.yy / m.n - at.y * at.y;
-  // The larger eigenvalue of the covariances is their mean plus `radius`; its eigenvector by whichever row doesn't cancel.
-  const double half = (xx - yy) / 2, radius = std::sqrt(half * half + xy * xy);
-  mean_square = std::max(0.0, (xx + yy) / 2 - radius);
-  const Position v = half >= 0 ? Position{half + radius, xy} : Position{xy, radius - half};
-  const double size = std::sqrt(v.x * v.x + v.y * v.y);
-  if (size > 0) along = {v.x / size, v.y / size};
-}
-
-double Line::distance(Position p) const { return std::abs((p.x - at.x) * along.y - (p.y - at.y) * along.x); }
-
-Position Line::foot(Position p) const {
-  const double t = dot(difference(p, at), along);
-  return {at.x + t * along.x, at.y + t * along.y};
-}
 
 double length(const Segment& s) { return std::sqrt(square(difference(s.to, s.from))); }
 
@@ -170,12 +150,12 @@ bool cut_at_border(Segment& s, std::int64_t width, std::int64_t height) {
   return true;
 }
 
-void fit_chain(const GradientMap& map, std::span<const std::int32_t> chain, const FitOptions& options, std::vector<Position>& positions,
+void fit_chain(const GradientMap& map, std::span<const std::int32_t> chain, const FitOptions& options, std::vector<EdgePixel>& pixels,
                std::vector<Segment>& segments) {
-  positions.clear();
+  pixels.clear();
   const double rows_per_pixel = 1 / static_cast<double>(map.width);
-  for (const auto pixel : chain) positions.push_back(peak(map, pixel, rows_per_pixel));
-  ChainFit(map, chain, options, positions, segments).run();
+  for (const auto pixel : chain) pixels.push_back(peak(map, pixel, rows_per_pixel));
+  ChainFit(options, pixels, segments).run();
 }
 
 namespace {
@@ -218,6 +198,20 @@ class EndGrid {
   std::vector<std::int32_t> starts_, ends_;
 };
 
+/// The longest first; of equals, in their order.
+void sort_by_length(std::vector<Segment>& segments) {
+  struct Key {
+    double square;
+    std::size_t index;
+  };
+  std::vector<Key> keys(segments.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = {square(difference(segments[i].to, segments[i].from)), i};
+  std::ranges::sort(keys, [](Key a, Key b) { return a.square > b.square || (a.square == b.square && a.index < b.index); });
+  std::vector<Segment> sorted(segments.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) sorted[i] = segments[keys[i].index];
+  segments.swap(sorted);
+}
+
 /// The line that two make together, if they are one.
 bool is_one(const Segment& a, const Segment& b, double tolerance, Segment& both) {
   const Position da = difference(a.to, a.from), db = difference(b.to, b.from);
@@ -237,7 +231,7 @@ bool is_one(const Segment& a, const Segment& b, double tolerance, Segment& both)
 }  // namespace
 
 void join(const GradientMap& map, const FitOptions& options, std::vector<Segment>& segments) {
-  std::ranges::stable_sort(segments, std::greater{}, [](const Segment& s) { return square(difference(s.to, s.from)); });
+  sort_by_length(segments);
   const EndGrid grid(segments, map, options.most_apart);
   std::vector<std::uint8_t> is_joined(segments.size(), 0);  // to a longer one
   for (std::size_t i = 0; i < segments.size(); ++i) {

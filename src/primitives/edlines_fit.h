@@ -3,6 +3,8 @@
 
 #include "primitives/edlines_route.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -11,6 +13,12 @@ namespace weft::edlines {
 
 struct Position {
   double x, y;
+};
+
+/// A pixel of a chain: where across the edge the gradient is largest, and the gradient.
+struct EdgePixel {
+  Position at;
+  Gradient gradient;
 };
 
 /// Sums over positions, of which the line through them comes by total least squares.
@@ -33,10 +41,21 @@ struct Line {
   Position at, along;
   double mean_square = 0;  ///< of the positions' distances, when it came of Moments
 
-  explicit Line(const Moments& m);
-  double distance(Position p) const;
+  explicit Line(const Moments& m) : at{m.x / m.n, m.y / m.n}, along{1, 0} {
+    const double xx = m.xx / m.n - at.x * at.x, xy = m.xy / m.n - at.x * at.y, yy = m.yy / m.n - at.y * at.y;
+    // The larger eigenvalue of the covariances is their mean plus `radius`; its eigenvector by whichever row doesn't cancel.
+    const double half = (xx - yy) / 2, radius = std::sqrt(half * half + xy * xy);
+    mean_square = std::max(0.0, (xx + yy) / 2 - radius);
+    const Position v = half >= 0 ? Position{half + radius, xy} : Position{xy, radius - half};
+    const double size = std::sqrt(v.x * v.x + v.y * v.y);
+    if (size > 0) along = {v.x / size, v.y / size};
+  }
+  double distance(Position p) const { return std::abs((p.x - at.x) * along.y - (p.y - at.y) * along.x); }
   /// The nearest position on the line.
-  Position foot(Position p) const;
+  Position foot(Position p) const {
+    const double t = (p.x - at.x) * along.x + (p.y - at.y) * along.y;
+    return {at.x + t * along.x, at.y + t * along.y};
+  }
 };
 
 /// A line's part from one end to the other, with the brighter side to the right.
@@ -56,8 +75,8 @@ struct FitOptions {
   double most_apart;          ///< pixels between the ends of lines that are joined
 };
 
-/// Appends the lines of one chain to `segments`. `positions` is room for the chain's.
-void fit_chain(const GradientMap& map, std::span<const std::int32_t> chain, const FitOptions& options, std::vector<Position>& positions,
+/// Appends the lines of one chain to `segments`. `pixels` is room for the chain's.
+void fit_chain(const GradientMap& map, std::span<const std::int32_t> chain, const FitOptions& options, std::vector<EdgePixel>& pixels,
                std::vector<Segment>& segments);
 
 /// Joins lines that continue each other, the longest first.

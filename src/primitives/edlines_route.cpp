@@ -8,7 +8,7 @@ namespace weft::edlines {
 namespace {
 
 enum Direction : std::uint8_t { left, right, up, down };
-enum Visited : std::uint8_t { none, edge, border };
+constexpr std::uint8_t none = 0, edge = 1, border = 2;  // what has been visited
 
 }  // namespace
 
@@ -17,10 +17,12 @@ void Router::run(const GradientMap& map, const RouteOptions& options) {
   offsets.assign(1, 0);
   if (map.width < 3 || map.height < 3) return;
   const auto count = static_cast<std::size_t>(map.width * map.height), width = static_cast<std::size_t>(map.width);
-  visited_.assign(count, none);
-  std::fill_n(visited_.begin(), width, border);
-  std::fill_n(visited_.end() - map.width, width, border);
-  for (std::size_t row = width; row < count; row += width) visited_[row - 1] = visited_[row] = border;
+  if (visited_.element_count() < map.width * map.height) visited_ = NDArray(u8, {map.width * map.height});
+  visited_at_ = visited_.elements<std::uint8_t>().data();
+  std::fill_n(visited_at_, count, none);
+  std::fill_n(visited_at_, width, border);
+  std::fill_n(visited_at_ + count - width, width, border);
+  for (std::size_t row = width; row < count; row += width) visited_at_[row - 1] = visited_at_[row] = border;
 
   find_anchors(map, options);
   sort_anchors();
@@ -37,7 +39,7 @@ void Router::run(const GradientMap& map, const RouteOptions& options) {
 /// Neighbouring rows are too far apart for the processor to foresee.
 inline void Router::prefetch_pixel(const GradientMap& map, std::int64_t pixel) const {
   __builtin_prefetch(map.bits + pixel);
-  __builtin_prefetch(visited_.data() + pixel);
+  __builtin_prefetch(visited_at_ + pixel);
 }
 inline void Router::prefetch(const GradientMap& map, std::int64_t pixel) const {
   for (const std::int64_t p : {pixel - map.width, pixel, pixel + map.width}) prefetch_pixel(map, p);
@@ -45,7 +47,7 @@ inline void Router::prefetch(const GradientMap& map, std::int64_t pixel) const {
 
 /// At the border, or of an edge, which may be one that comes by a pixel beside.
 inline bool Router::is_taken(std::int64_t pixel, std::int64_t across) const {
-  const auto* v = visited_.data() + pixel;
+  const auto* v = visited_at_ + pixel;
   return v[0] != none || v[-across] == edge || v[across] == edge;
 }
 
@@ -85,7 +87,7 @@ void Router::follow(const GradientMap& map, std::int32_t anchor, std::int32_t le
   const std::array<std::int32_t, 4> ahead = {-1, 1, -width, width}, aside = {width, width, 1, 1};
   walked_.assign(1, anchor);
   walks_.assign(1, {0, 1, {-1, -1}, 1});
-  visited_[static_cast<std::size_t>(anchor)] = edge;
+  visited_at_[anchor] = edge;
   starts_.clear();
   const auto turn = [&](std::int32_t pixel, std::int32_t from) {
     const std::uint8_t first = map[pixel].is_upright() ? up : left;
@@ -104,6 +106,7 @@ void Router::follow(const GradientMap& map, std::int32_t anchor, std::int32_t le
     for (std::int32_t p = start.pixel;;) {
       const std::int32_t next = p + straight;
       if (is_upright) prefetch_pixel(map, p + 8 * straight);
+      else prefetch(map, p + 16 * straight);
       const std::int32_t a = map[next - side].squared(), b = map[next].squared(), c = map[next + side].squared();
       std::int32_t best = b;
       p = next;
@@ -112,7 +115,7 @@ void Router::follow(const GradientMap& map, std::int32_t anchor, std::int32_t le
         p = a < c ? next + side : next - side;
       }
       if (best < least_squared || is_taken(p, side)) break;
-      visited_[static_cast<std::size_t>(p)] = edge;
+      visited_at_[p] = edge;
       walked_.push_back(p);
       if (map[p].is_upright() != is_upright) {
         has_turned = true;

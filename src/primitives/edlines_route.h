@@ -1,6 +1,8 @@
 // Edge Drawing: from a map of gradients to edges as chains of neighbouring pixels.
 #pragma once
 
+#include <weft/ndarray.h>
+
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -67,7 +69,8 @@ class Router {
   void keep_longest(std::int64_t least_pixels);
   void append_way(std::int32_t walk, bool backwards, std::int64_t least_pixels);
 
-  std::vector<std::uint8_t> visited_;
+  NDArray visited_{u8, {0}};  ///< in large pages, where there are any
+  std::uint8_t* visited_at_ = nullptr;
   std::vector<Anchor> anchors_, sorted_;
   std::vector<std::int32_t> walked_;
   std::vector<Walk> walks_;

@@ -14,6 +14,7 @@
 #include <set>
 #include <span>
 #include <sstream>
+#include <utility>
 
 namespace weft::cuda {
 namespace {
@@ -229,7 +230,7 @@ Choice fastest(Gpu& gpu, const Alternatives& a, const LibraryOptions& options) {
   // One at a time: two that measure the same might choose differently, and would disturb each other. Making a way may ask for a choice of its own.
   static auto* mutex = new std::recursive_mutex;
   static auto* families = new std::map<std::string, Family>;
-  static auto* compiled = new std::set<std::string>;
+  static auto* compiled = new std::set<std::pair<std::string, std::vector<std::int64_t>>>;
   static const auto cache = DiskCache::of_user();
   std::unique_lock lock(*mutex);
   gpu.make_current();
@@ -248,7 +249,7 @@ Choice fastest(Gpu& gpu, const Alternatives& a, const LibraryOptions& options) {
       if (std::ranges::find(family, t.sizes, &Tried::sizes) == family.end()) family.push_back(std::move(t));
   if (is_known()) return {};
   if (options.only_compiles) {
-    const bool is_first = compiled->insert(key).second;
+    const bool is_first = compiled->emplace(key, a.sizes).second;
     lock.unlock();
     if (is_first && a.compile) a.compile();
     return {};

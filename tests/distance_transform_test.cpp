@@ -167,6 +167,15 @@ TEST_P(DistanceTransforms, OfSimplePicturesHaveClosedForms) {
   }
 }
 
+TEST_P(DistanceTransforms, AreTheRootsOfAllSumsOfTwoSquares) {
+  constexpr std::int64_t size = 4100;
+  const NDArray d = g.run({{images, Plane{size, size, {{0, 0}}}.pixels()}}, {distance_transform(images)}, {}, options)[0];
+  std::int64_t wrong = 0;
+  for (std::int64_t y = 0; y < size; ++y)
+    for (std::int64_t x = 0; x < size; ++x) wrong += d.elements<float>()[static_cast<std::size_t>(y * size + x)] != root(y * y + x * x);
+  EXPECT_EQ(wrong, 0);
+}
+
 TEST_P(DistanceTransforms, HaveIndicesOfSitesInStrips) {
   expect_brute_force(few_sites(3, 5000, 4, 5));
   expect_brute_force(few_sites(5000, 3, 4, 6));

@@ -237,5 +237,29 @@ TEST_F(Cpu, TheDumpShowsPassesKernelsAndRefusals) {
     EXPECT_NE(dump.find(part), std::string::npos) << part;
 }
 
+TEST_F(Cpu, FloatsBecomeIntegersAsArraysDo) {
+  // Both sides of every type's limits, in any lane.
+  std::vector<double> values = {0, -0.0, 0.5, -0.5, -0.99, 0.999, std::nan(""), -std::nan(""), HUGE_VAL, -HUGE_VAL, 1e300, -1e300, 5e-324};
+  for (const int bits : {7, 8, 15, 16, 31, 32, 63, 64})
+    for (const double sign : {1, -1})
+      for (const double beside : {-1.5, -1.0, -0.5, 0.0, 0.5, 1.0}) {
+        values.push_back(sign * (std::ldexp(1, bits) + beside));
+        values.push_back(std::nextafter(values.back(), 0));
+        values.push_back(static_cast<double>(std::nextafter(static_cast<float>(values.back()), 0.0f)));
+      }
+  for (const std::size_t shift : {0u, 1u, 7u})
+    for (const DType from : {f64, f32, f16, bf16})
+      for (const DType to : {i8, u8, i16, u16, i32, u32, i64, u64}) {
+        std::vector<double> turned = values;
+        std::rotate(turned.begin(), turned.begin() + static_cast<std::ptrdiff_t>(shift), turned.end());
+        const NDArray x = NDArray::of<double>({static_cast<std::int64_t>(turned.size())}, turned).cast(from);
+        Graph g;
+        const Tensor a = g.placeholder({dynamic}, from);
+        const NDArray y = g.run({{a, x}}, {cast(a, to)}, {}, cpu)[0], expected = x.cast(to);
+        for (std::int64_t i = 0; i < x.element_count(); ++i)
+          EXPECT_EQ(y.slice(0, i, i + 1).str(), expected.slice(0, i, i + 1).str()) << x.slice(0, i, i + 1).str();
+      }
+}
+
 }  // namespace
 }  // namespace weft

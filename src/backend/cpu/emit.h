@@ -63,6 +63,8 @@ class OpEmitter {
   llvm::Value* compare(std::string_view op, llvm::Value* x, llvm::Value* y, DType dtype);
   llvm::Value* philox(const std::vector<Value>& v, DType result);
   llvm::Value* round_to_odd(llvm::Value* v);
+  /// Floats as integers, cut off at the limits of the type; NaN is 0.
+  llvm::Value* saturated(llvm::Value* x, DType to);
 
   Target target_;
 };

@@ -5,6 +5,7 @@
 #include <weft/error.h>
 
 #include <array>
+#include <cmath>
 #include <cstring>
 
 namespace weft::cpu {
@@ -253,6 +254,28 @@ V OpEmitter::philox(const std::vector<Value>& v, DType result) {
   return b.CreateOr(b.CreateZExt(first, to), b.CreateShl(b.CreateZExt(second, to), 32));
 }
 
+V OpEmitter::saturated(V x, DType to) {
+  const int lanes = lanes_in(x), bits = static_cast<int>(8 * size_of(to));
+  const bool is_signed = is_signed_integer(to);
+  auto* target = type(to, lanes);
+  if (lanes == 1) return b.CreateIntrinsic(is_signed ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat, {target, x->getType()}, {x});
+  // LLVM takes the same intrinsics for vectors apart, lane by lane. What the conversion leaves undefined is not selected.
+  const double bound = std::ldexp(1.0, bits - is_signed);
+  const bool is_f64 = x->getType()->getScalarType()->isDoubleTy();
+  const double most = bits - is_signed < (is_f64 ? 54 : 25) ? bound - 1
+                      : is_f64                              ? std::nextafter(bound, 0.0)
+                                                            : std::nextafter(static_cast<float>(bound), 0.0f);
+  const double least = is_signed ? -bound : 0;
+  auto* wide = bits < 32 ? type(i32, lanes) : target;
+  V whole = is_signed || bits < 32 ? b.CreateFPToSI(x, wide) : b.CreateFPToUI(x, wide);
+  if (bits < 32) whole = b.CreateTrunc(whole, target);
+  const auto one_bits = llvm::APInt::getAllOnes(static_cast<unsigned>(bits));
+  const auto limit = [&](const llvm::APInt& value) { return llvm::ConstantInt::get(target, value); };
+  whole = b.CreateSelect(b.CreateFCmpOGT(x, number(x, most)), limit(is_signed ? one_bits.lshr(1) : one_bits), whole);
+  whole = b.CreateSelect(b.CreateFCmpOLT(x, number(x, least)), limit(is_signed ? ~one_bits.lshr(1) : ~one_bits), whole);
+  return b.CreateSelect(b.CreateFCmpUNO(x, x), limit(~one_bits), whole);
+}
+
 Value OpEmitter::cast(Value v, DType from, DType to) {
   const int lanes = lanes_in(v.re);
   if (from == to) return v;
@@ -264,10 +287,7 @@ Value OpEmitter::cast(Value v, DType from, DType to) {
   if (to == c64) return {cast({x}, from, f32).re, number(llvm::Constant::getNullValue(type(f32, lanes)), 0)};
   auto* target = type(to, lanes);
   if (is_floating_value(x)) {
-    if (!is_floating(to)) {
-      const auto id = is_signed_integer(to) ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat;
-      return {b.CreateIntrinsic(id, {target, x->getType()}, {x})};
-    }
+    if (!is_floating(to)) return {saturated(x, to)};
     if (to == f64) return {from == f64 ? x : b.CreateFPExt(x, target)};
     if (to == f32) return {from == f64 ? b.CreateFPTrunc(x, target) : x};
     // To a 16-bit type: rounded now, although it is computed in f32 from here on.

@@ -89,6 +89,7 @@ struct Workspace {
   };
   std::vector<Part> parts;
   std::vector<Segment> segments;
+  Joiner joiner;
   std::vector<std::uint8_t> accepted;
 };
 
@@ -216,7 +217,7 @@ void EDLines::State::find_lines(const Part& part, Workspace& w, EDLinesResult& r
                 .least_pixels = options_of_fit.least_pixels});
 
   fit(map, options_of_fit, w);
-  join(map, options_of_fit, w.segments);
+  w.joiner.run(map, options_of_fit, w.segments);
   std::erase_if(w.segments, [&](Segment& s) { return !cut_at_border(s, width, height) || length(s) < shortest; });
   w.accepted.assign(w.segments.size(), 1);
   if (options.validate) {

@@ -105,20 +105,22 @@ class ChainFit {
       goes_on = false;
       for (; end - begin > options_.least_pixels && is_far(begin); goes_on = true) ++begin;
       for (; end - begin > options_.least_pixels && is_far(end - 1); goes_on = true) --end;
-      for (auto i = first; i < last; ++i)
-        if (all.n > 2 && is_far(i)) all.add(at(i), -1);
+      // If one is, the sum of squares says so.
+      if (line.mean_square * all.n > 0.99 * options_.tolerance * options_.tolerance)
+        for (auto i = first; i < last; ++i)
+          if (all.n > 2 && is_far(i)) all.add(at(i), -1);
     }
     const Line line(all);
     Segment s = {line.foot(at(begin)), line.foot(at(end - 1)), all};
     // Gradients point to the brighter side.
-    double gx = 0, gy = 0;
+    std::int64_t gx = 0, gy = 0;
     for (auto i = begin; i < end; ++i) {
       const Gradient g = pixels_[static_cast<std::size_t>(i)].gradient;
       gx += g.x();
       gy += g.y();
     }
     const Position along = difference(s.to, s.from);
-    if (along.x * gy - along.y * gx < 0) std::swap(s.from, s.to);
+    if (along.x * static_cast<double>(gy) - along.y * static_cast<double>(gx) < 0) std::swap(s.from, s.to);
     segments_.push_back(s);
   }
 
@@ -160,62 +162,17 @@ void fit_chain(const GradientMap& map, std::span<const std::int32_t> chain, cons
 
 namespace {
 
-/// Ends of lines by the cell of a grid in which they lie.
-class EndGrid {
- public:
-  EndGrid(const std::vector<Segment>& segments, const GradientMap& map, double most_apart)
-      : cell_(std::max(most_apart, 8.0)), columns_(cell_of(static_cast<double>(map.width)) + 1), rows_(cell_of(static_cast<double>(map.height)) + 1) {
-    const auto count = [&](auto&& f) {
-      for (std::size_t i = 0; i < segments.size(); ++i) {
-        f(segments[i].from, 2 * static_cast<std::int32_t>(i));
-        f(segments[i].to, 2 * static_cast<std::int32_t>(i) + 1);
-      }
-    };
-    starts_.assign(static_cast<std::size_t>(columns_ * rows_) + 2, 0);
-    ends_.resize(2 * segments.size());
-    count([&](Position p, std::int32_t) { ++starts_[index(p) + 2]; });
-    std::partial_sum(starts_.begin(), starts_.end(), starts_.begin());
-    count([&](Position p, std::int32_t end) { ends_[static_cast<std::size_t>(starts_[index(p) + 1]++)] = end; });
-  }
-
-  /// Calls f with the ends around a position: 2 i for where segment i begins, 2 i + 1 for where it ends.
-  template <class F> void for_each_near(Position p, F&& f) const {
-    const auto column = within(p.x, columns_), row = within(p.y, rows_);
-    for (auto r = std::max<std::int64_t>(row - 1, 0); r <= std::min(row + 1, rows_ - 1); ++r) {
-      const auto first = static_cast<std::size_t>(r * columns_ + std::max<std::int64_t>(column - 1, 0));
-      const auto last = static_cast<std::size_t>(r * columns_ + std::min(column + 1, columns_ - 1));
-      for (auto e = starts_[first]; e < starts_[last + 1]; ++e) f(ends_[static_cast<std::size_t>(e)]);
-    }
-  }
-
- private:
-  std::int64_t cell_of(double v) const { return static_cast<std::int64_t>(v / cell_); }
-  std::int64_t within(double v, std::int64_t count) const { return std::clamp<std::int64_t>(cell_of(v), 0, count - 1); }
-  std::size_t index(Position p) const { return static_cast<std::size_t>(within(p.y, rows_) * columns_ + within(p.x, columns_)); }
-
-  double cell_;
-  std::int64_t columns_, rows_;
-  std::vector<std::int32_t> starts_, ends_;
-};
-
-/// The longest first; of equals, in their order.
-void sort_by_length(std::vector<Segment>& segments) {
-  struct Key {
-    double square;
-    std::size_t index;
-  };
-  std::vector<Key> keys(segments.size());
-  for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = {square(difference(segments[i].to, segments[i].from)), i};
-  std::ranges::sort(keys, [](Key a, Key b) { return a.square > b.square || (a.square == b.square && a.index < b.index); });
-  std::vector<Segment> sorted(segments.size());
-  for (std::size_t i = 0; i < keys.size(); ++i) sorted[i] = segments[keys[i].index];
-  segments.swap(sorted);
-}
-
-/// The line that two make together, if they are one.
+/// The line that two make together, if they are one; b is no longer than a.
 bool is_one(const Segment& a, const Segment& b, double tolerance, Segment& both) {
   const Position da = difference(a.to, a.from), db = difference(b.to, b.from);
   if (dot(da, db) <= 0) return false;
+  // A line no farther from a's ends than that is, at p, no farther from the line through them than twice that times (|da| + |p - a.to|) / |da|.
+  const auto may_be = [&](Position p) {
+    const Position from = difference(p, a.from);
+    const double cross = da.x * from.y - da.y * from.x;
+    return cross * cross <= 12 * tolerance * tolerance * (square(da) + square(difference(p, a.to)));
+  };
+  if (!may_be(b.from) || !may_be(b.to)) return false;
   both.moments = a.moments + b.moments;
   const Line line(both.moments);
   if (line.mean_square > tolerance * tolerance) return false;
@@ -230,12 +187,48 @@ bool is_one(const Segment& a, const Segment& b, double tolerance, Segment& both)
 
 }  // namespace
 
-void join(const GradientMap& map, const FitOptions& options, std::vector<Segment>& segments) {
+/// The longest first; of equals, in their order.
+void Joiner::sort_by_length(std::vector<Segment>& segments) {
+  keys_.resize(segments.size());
+  for (std::size_t i = 0; i < keys_.size(); ++i) keys_[i] = {square(difference(segments[i].to, segments[i].from)), i};
+  std::ranges::sort(keys_, [](Key a, Key b) { return a.square > b.square || (a.square == b.square && a.index < b.index); });
+  sorted_.clear();
+  for (const Key key : keys_) sorted_.push_back(segments[key.index]);
+  segments.swap(sorted_);
+}
+
+void Joiner::find_ends(const GradientMap& map, double most_apart, const std::vector<Segment>& segments) {
+  cell_ = std::max(most_apart, 8.0);
+  columns_ = static_cast<std::int64_t>(static_cast<double>(map.width) / cell_) + 1;
+  rows_ = static_cast<std::int64_t>(static_cast<double>(map.height) / cell_) + 1;
+  const auto for_each_end = [&](auto&& f) {
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      f(segments[i].from, 2 * static_cast<std::int32_t>(i));
+      f(segments[i].to, 2 * static_cast<std::int32_t>(i) + 1);
+    }
+  };
+  starts_.assign(static_cast<std::size_t>(columns_ * rows_) + 2, 0);
+  ends_.resize(2 * segments.size());
+  for_each_end([&](Position p, std::int32_t) { ++starts_[cell_of(p) + 2]; });
+  std::partial_sum(starts_.begin(), starts_.end(), starts_.begin());
+  for_each_end([&](Position p, std::int32_t end) { ends_[static_cast<std::size_t>(starts_[cell_of(p) + 1]++)] = end; });
+}
+
+template <class F> void Joiner::for_each_end_near(Position p, F&& f) const {
+  const auto column = cell_of(p.x, columns_), row = cell_of(p.y, rows_);
+  for (auto r = std::max<std::int64_t>(row - 1, 0); r <= std::min(row + 1, rows_ - 1); ++r) {
+    const auto first = static_cast<std::size_t>(r * columns_ + std::max<std::int64_t>(column - 1, 0));
+    const auto last = static_cast<std::size_t>(r * columns_ + std::min(column + 1, columns_ - 1));
+    for (auto e = starts_[first]; e < starts_[last + 1]; ++e) f(ends_[static_cast<std::size_t>(e)]);
+  }
+}
+
+void Joiner::run(const GradientMap& map, const FitOptions& options, std::vector<Segment>& segments) {
   sort_by_length(segments);
-  const EndGrid grid(segments, map, options.most_apart);
-  std::vector<std::uint8_t> is_joined(segments.size(), 0);  // to a longer one
+  find_ends(map, options.most_apart, segments);
+  is_joined_.assign(segments.size(), 0);
   for (std::size_t i = 0; i < segments.size(); ++i) {
-    if (is_joined[i]) continue;
+    if (is_joined_[i]) continue;
     for (;;) {
       double nearest = options.most_apart * options.most_apart;
       std::size_t other = i;
@@ -243,9 +236,9 @@ void join(const GradientMap& map, const FitOptions& options, std::vector<Segment
       // The end of one and the beginning of the other. Of equally near ones the longest.
       for (const bool at_end : {false, true}) {
         const Position p = at_end ? segments[i].to : segments[i].from;
-        grid.for_each_near(p, [&](std::int32_t end) {
+        for_each_end_near(p, [&](std::int32_t end) {
           const auto j = static_cast<std::size_t>(end / 2);
-          if ((end % 2 == 1) == at_end || j <= i || is_joined[j]) return;
+          if ((end % 2 == 1) == at_end || j <= i || is_joined_[j]) return;
           const double apart = square(difference(p, at_end ? segments[j].from : segments[j].to));
           Segment both;
           if (apart > nearest || (apart == nearest && other != i && other <= j) || !is_one(segments[i], segments[j], options.tolerance, both)) return;
@@ -255,13 +248,13 @@ void join(const GradientMap& map, const FitOptions& options, std::vector<Segment
         });
       }
       if (other == i) break;
-      is_joined[other] = 1;
+      is_joined_[other] = 1;
       segments[i] = found;
     }
   }
   std::size_t kept = 0;
   for (std::size_t i = 0; i < segments.size(); ++i)
-    if (!is_joined[i]) segments[kept++] = segments[i];
+    if (!is_joined_[i]) segments[kept++] = segments[i];
   segments.resize(kept);
 }
 

@@ -79,7 +79,29 @@ struct FitOptions {
 void fit_chain(const GradientMap& map, std::span<const std::int32_t> chain, const FitOptions& options, std::vector<EdgePixel>& pixels,
                std::vector<Segment>& segments);
 
-/// Joins lines that continue each other, the longest first.
-void join(const GradientMap& map, const FitOptions& options, std::vector<Segment>& segments);
+/// Joins lines that continue each other, the longest first; kept from call to call for its memory.
+class Joiner {
+ public:
+  void run(const GradientMap& map, const FitOptions& options, std::vector<Segment>& segments);
+
+ private:
+  struct Key {
+    double square;
+    std::size_t index;
+  };
+  void sort_by_length(std::vector<Segment>& segments);
+  void find_ends(const GradientMap& map, double most_apart, const std::vector<Segment>& segments);
+  std::int64_t cell_of(double v, std::int64_t count) const { return std::clamp<std::int64_t>(static_cast<std::int64_t>(v / cell_), 0, count - 1); }
+  std::size_t cell_of(Position p) const { return static_cast<std::size_t>(cell_of(p.y, rows_) * columns_ + cell_of(p.x, columns_)); }
+  template <class F> void for_each_end_near(Position p, F&& f) const;
+
+  std::vector<Key> keys_;
+  std::vector<Segment> sorted_;
+  std::vector<std::uint8_t> is_joined_;  ///< to a longer one
+  // Ends by the cell of a grid in which they lie: 2 i where segment i begins, 2 i + 1 where it ends.
+  double cell_ = 1;
+  std::int64_t columns_ = 0, rows_ = 0;
+  std::vector<std::int32_t> starts_, ends_;
+};
 
 }  // namespace weft::edlines

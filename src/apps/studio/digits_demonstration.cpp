@@ -1,6 +1,6 @@
 #include "apps/studio/digits_demonstration.h"
 
-#include <weft/error.h>
+#include "apps/studio/worker_routes.h"
 
 #include <algorithm>
 #include <cmath>
@@ -17,7 +17,7 @@ constexpr std::int64_t pixels = 28 * 28;
 
 DigitsDemonstration::DigitsDemonstration(Board& board, DigitsShelf& shelf, Backend backend)
     : board_(board),
-      shelf_(shelf),
+      digits_(board, topic, shelf),
       backend_(backend),
       worker_([this] { return work(); },
               [this](const std::string& why) {
@@ -25,27 +25,18 @@ DigitsDemonstration::DigitsDemonstration(Board& board, DigitsShelf& shelf, Backe
                 evaluator_.reset();
                 board_.set(topic, {{"error", why}, {"playing", false}, {"testing", false}});
               }) {
-  board_.set(topic, {{"error", ""}, {"needs_data", false}, {"source", "mnist"}, {"data", ""}});
+  board_.set(topic, {{"error", ""}});
   worker_.post([this] { reset(); });
 }
 
 void DigitsDemonstration::add_to(Routes& routes) {
-  const auto post = [&](const char* name, auto handler) {
-    routes.posts["/api/digits/" + std::string(name)] = [this, handler](const Call& call) {
-      return worker_.ask([&] {
-        handler(call);
-        return done();
-      });
-    };
-  };
-  post("play", [this](const Call& call) { play(call); });
-  post("pause", [this](const Call&) { pause(); });
-  post("reset", [this](const Call&) { reset(); });
-  post("test", [this](const Call&) { test(); });
+  WorkerRoutes mine(routes, worker_, "/api/digits/");
+  mine.post("play", [this](const Call& call) { play(call); });
+  mine.post("pause", [this](const Call&) { pause(); });
+  mine.post("reset", [this](const Call&) { reset(); });
+  mine.post("test", [this](const Call&) { test(); });
   routes.posts["/api/digits/classify"] = [this](const Call& call) { return worker_.ask([&] { return answer(classify(call.body)); }); };
-  routes.gets["/api/digits/mistakes"] = [this](const Call&) {
-    return worker_.ask([&]() -> Answer { return {mistakes_, "application/octet-stream"}; });
-  };
+  mine.get("mistakes", mistakes_);
 }
 
 void DigitsDemonstration::use(Backend backend) {
@@ -55,27 +46,10 @@ void DigitsDemonstration::use(Backend backend) {
   });
 }
 
-const DigitsSource& DigitsDemonstration::source() {
-  const DigitsSource& s = draws_own_ ? shelf_.drawn() : shelf_.mnist();
-  board_.set(topic, {{"data", s.description}, {"needs_data", false}});
-  return s;
-}
-
 void DigitsDemonstration::play(const Call& call) {
   const std::int64_t steps = whole_number(call, "steps", 1, 1000000, 300), batch = whole_number(call, "batch", 1, 1024, 32);
-  const std::string wanted = text(call, "source", 10, draws_own_ ? "drawn" : "mnist");
-  if (wanted != "mnist" && wanted != "drawn") throw BadRequest("source must be mnist or drawn");
-  if (trainer_ && draws_own_ != (wanted == "drawn")) reset();
-  draws_own_ = wanted == "drawn";
-  board_.set(topic, {{"source", wanted}});
-  if (!trainer_) {
-    try {
-      trainer_ = std::make_unique<DigitsTrainer>(*model_, source().digits.train, batch, 1);
-    } catch (const RunError&) {
-      board_.set(topic, {{"needs_data", true}});
-      throw;
-    }
-  }
+  if (digits_.take(call) && trainer_) reset();
+  if (!trainer_) trainer_ = std::make_unique<DigitsTrainer>(*model_, digits_.source().digits.train, batch, 1);
   if (trainer_->done() >= target_) target_ = trainer_->done() + steps;
   evaluator_.reset();
   plays_ = true;
@@ -104,7 +78,7 @@ void DigitsDemonstration::reset() {
 
 void DigitsDemonstration::test() {
   plays_ = false;
-  evaluator_.emplace(source().digits.test);
+  evaluator_.emplace(digits_.source().digits.test);
   tell();
 }
 
@@ -144,7 +118,7 @@ void DigitsDemonstration::measure() {
   const Evaluation& result = evaluator_->result();
   board_.set(topic, {{"tested", result.predictions.size()}});
   if (!evaluator_->is_complete()) return;
-  const Digits& digits = source().digits.test;
+  const Digits& digits = digits_.source().digits.test;
   const auto labels = std::as_const(digits.labels).elements<std::uint8_t>();
   const std::string images = bytes_of(digits.images);
   Json mistakes = Json::array();

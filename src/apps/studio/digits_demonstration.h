@@ -4,7 +4,6 @@
 #include "apps/digits_training.h"
 #include "apps/studio/digits_shelf.h"
 #include "apps/studio/rate.h"
-#include "apps/studio/routes.h"
 #include "apps/studio/worker.h"
 
 #include <memory>
@@ -28,20 +27,19 @@ class DigitsDemonstration {
   /// What a drawing, a square of grey pixels, is taken for.
   Json classify(const std::string& pixels);
 
-  const DigitsSource& source();
   Worker::Duration work();
   void learn();
   void measure();
   void tell();
 
   Board& board_;
-  DigitsShelf& shelf_;
+  DigitsChoice digits_;
   Backend backend_;
 
   std::unique_ptr<DigitsModel> model_;
   std::unique_ptr<DigitsTrainer> trainer_;
   std::optional<Evaluator> evaluator_;
-  bool draws_own_ = false, plays_ = false;
+  bool plays_ = false;
   std::int64_t target_ = 0;
   std::string mistakes_;
   Json new_losses_ = Json::array();

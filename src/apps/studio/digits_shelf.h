@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apps/digits_source.h"
+#include "apps/studio/routes.h"
 
 #include <mutex>
 #include <optional>
@@ -23,6 +24,23 @@ class DigitsShelf {
   std::string folder_;
   std::mutex mutex_;
   std::optional<DigitsSource> mnist_, drawn_;
+};
+
+/// Which of both a demonstration trains on, and the board's words about it.
+class DigitsChoice {
+ public:
+  DigitsChoice(Board& board, const char* topic, DigitsShelf& shelf);
+
+  /// Takes the call's "source", "mnist" or "drawn"; whether that is another one than before. Throws BadRequest for anything else.
+  bool take(const Call& call);
+  /// Throws RunError when there is no MNIST; the board then says that data are needed.
+  const DigitsSource& source();
+
+ private:
+  Board& board_;
+  const char* topic_;
+  DigitsShelf& shelf_;
+  bool draws_own_ = false;
 };
 
 /// Grey images as bytes, one after the other.

@@ -1,6 +1,6 @@
 #include "apps/studio/gan_demonstration.h"
 
-#include <weft/error.h>
+#include "apps/studio/worker_routes.h"
 
 #include <utility>
 
@@ -14,37 +14,25 @@ constexpr std::int64_t shown = 64;
 
 GanDemonstration::GanDemonstration(Board& board, DigitsShelf& shelf, Backend backend)
     : board_(board),
-      shelf_(shelf),
+      digits_(board, topic, shelf),
       backend_(backend),
       worker_([this] { return work(); },
               [this](const std::string& why) {
                 plays_ = false;
                 board_.set(topic, {{"error", why}, {"playing", false}});
               }) {
-  board_.set(topic, {{"error", ""}, {"needs_data", false}, {"source", "mnist"}, {"data", ""}});
+  board_.set(topic, {{"error", ""}});
   worker_.post([this] { reset(); });
 }
 
 void GanDemonstration::add_to(Routes& routes) {
-  const auto post = [&](const char* name, auto handler) {
-    routes.posts["/api/gan/" + std::string(name)] = [this, handler](const Call& call) {
-      return worker_.ask([&] {
-        handler(call);
-        return done();
-      });
-    };
-  };
-  post("play", [this](const Call& call) { play(call); });
-  post("pause", [this](const Call&) { pause(); });
-  post("reset", [this](const Call&) { reset(); });
-  post("sample", [this](const Call&) { sample(); });
-  const auto get = [&](const char* name, const std::string& bytes) {
-    routes.gets["/api/gan/" + std::string(name)] = [this, &bytes](const Call&) {
-      return worker_.ask([&]() -> Answer { return {bytes, "application/octet-stream"}; });
-    };
-  };
-  get("sheet", sheet_);
-  get("samples", samples_);
+  WorkerRoutes mine(routes, worker_, "/api/gan/");
+  mine.post("play", [this](const Call& call) { play(call); });
+  mine.post("pause", [this](const Call&) { pause(); });
+  mine.post("reset", [this](const Call&) { reset(); });
+  mine.post("sample", [this](const Call&) { sample(); });
+  mine.get("sheet", sheet_);
+  mine.get("samples", samples_);
 }
 
 void GanDemonstration::use(Backend backend) {
@@ -56,21 +44,8 @@ void GanDemonstration::use(Backend backend) {
 
 void GanDemonstration::play(const Call& call) {
   const std::int64_t batch = whole_number(call, "batch", 2, 512, 32);
-  const std::string wanted = text(call, "source", 10, draws_own_ ? "drawn" : "mnist");
-  if (wanted != "mnist" && wanted != "drawn") throw BadRequest("source must be mnist or drawn");
-  if (trainer_ && draws_own_ != (wanted == "drawn")) reset();
-  draws_own_ = wanted == "drawn";
-  board_.set(topic, {{"source", wanted}});
-  if (!trainer_) {
-    try {
-      const DigitsSource& source = draws_own_ ? shelf_.drawn() : shelf_.mnist();
-      board_.set(topic, {{"data", source.description}, {"needs_data", false}});
-      trainer_ = std::make_unique<GanTrainer>(*model_, source.digits.train, batch, 1);
-    } catch (const RunError&) {
-      board_.set(topic, {{"needs_data", true}});
-      throw;
-    }
-  }
+  if (digits_.take(call) && trainer_) reset();
+  if (!trainer_) trainer_ = std::make_unique<GanTrainer>(*model_, digits_.source().digits.train, batch, 1);
   plays_ = true;
   board_.set(topic, {{"error", ""}});
   tell();

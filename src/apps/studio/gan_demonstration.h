@@ -4,7 +4,6 @@
 #include "apps/gan_training.h"
 #include "apps/studio/digits_shelf.h"
 #include "apps/studio/rate.h"
-#include "apps/studio/routes.h"
 #include "apps/studio/worker.h"
 
 #include <memory>
@@ -30,12 +29,12 @@ class GanDemonstration {
   void tell();
 
   Board& board_;
-  DigitsShelf& shelf_;
+  DigitsChoice digits_;
   Backend backend_;
 
   std::unique_ptr<GanModel> model_;
   std::unique_ptr<GanTrainer> trainer_;
-  bool draws_own_ = false, plays_ = false;
+  bool plays_ = false;
   std::int64_t sheets_ = 0;  ///< drawn so far
   std::uint64_t seed_ = 1;
   std::string sheet_, samples_;

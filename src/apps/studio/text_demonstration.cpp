@@ -1,6 +1,7 @@
 #include "apps/studio/text_demonstration.h"
 
 #include "apps/digits_data.h"
+#include "apps/studio/worker_routes.h"
 
 #include <weft/error.h>
 #include <weft/io.h>
@@ -87,24 +88,19 @@ void TextDemonstration::tell_choices() {
 }
 
 void TextDemonstration::add_to(Routes& routes) {
-  const auto post = [&](const char* name, auto handler) {
-    routes.posts["/api/text/" + std::string(name)] = [this, handler](const Call& call) {
-      worker_.ask([&] { handler(call); });
-      return done();
-    };
-  };
-  post("generate", [this](const Call& call) { generate(call); });
-  post("stop", [this](const Call&) {
+  WorkerRoutes mine(routes, worker_, "/api/text/");
+  mine.post("generate", [this](const Call& call) { generate(call); });
+  mine.post("stop", [this](const Call&) {
     speech_.reset();
     board_.set(topic, {{"generating", false}});
   });
-  post("temperature", [this](const Call& call) { set_temperature(number(call, "temperature", 0.05, 5, 0.7)); });
-  post("play", [this](const Call& call) { play(call); });
-  post("pause", [this](const Call&) {
+  mine.post("temperature", [this](const Call& call) { set_temperature(number(call, "temperature", 0.05, 5, 0.7)); });
+  mine.post("play", [this](const Call& call) { play(call); });
+  mine.post("pause", [this](const Call&) {
     learns_ = false;
     tell_training();
   });
-  post("reset", [this](const Call&) { reset(); });
+  mine.post("reset", [this](const Call&) { reset(); });
   routes.gets["/api/text/corpus"] = [this](const Call&) { return corpus(); };
   routes.gets["/api/text/weights"] = [this](const Call&) { return trained_weights(); };
 }

@@ -24,7 +24,7 @@ struct DistanceTransformOptions {
   DType index_dtype = i32;
 };
 /// At each pixel the distance to the closest site, 0 at sites, +infinity where there is none: f32 of the images' shape.
-Tensor distance_transform(Operand images, DistanceTransformOptions options = {});
+Tensor distance_transform(Operand images, const DistanceTransformOptions& options = {});
 
 struct NearestSites {
   Tensor distances;  ///< as distance_transform has them
@@ -32,6 +32,6 @@ struct NearestSites {
   /// topmost.
   Tensor indices;
 };
-NearestSites nearest_sites(Operand images, DistanceTransformOptions options = {});
+NearestSites nearest_sites(Operand images, const DistanceTransformOptions& options = {});
 
 }  // namespace weft

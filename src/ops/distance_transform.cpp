@@ -133,11 +133,11 @@ std::span<const Primitive> distances() { return table; }
 
 }  // namespace ops
 
-Tensor distance_transform(Operand images, DistanceTransformOptions options) {
+Tensor distance_transform(Operand images, const DistanceTransformOptions& options) {
   return apply("distance_transform", {images}, ops::attributes_of(options.search_limit_radius, options.layout));
 }
 
-NearestSites nearest_sites(Operand images, DistanceTransformOptions options) {
+NearestSites nearest_sites(Operand images, const DistanceTransformOptions& options) {
   Attributes attributes = ops::attributes_of(options.search_limit_radius, options.layout);
   attributes.set("dtype", options.index_dtype);
   const Operand operands[] = {images};

@@ -70,7 +70,8 @@ struct DistanceTransform::State {
   }
 };
 
-DistanceTransform::DistanceTransform(DistanceTransformOptions options, RunOptions run) : state_(std::make_unique<State>(options, std::move(run))) {}
+DistanceTransform::DistanceTransform(const DistanceTransformOptions& options, RunOptions run)
+    : state_(std::make_unique<State>(options, std::move(run))) {}
 DistanceTransform::~DistanceTransform() = default;
 DistanceTransform::DistanceTransform(DistanceTransform&&) noexcept = default;
 DistanceTransform& DistanceTransform::operator=(DistanceTransform&&) noexcept = default;

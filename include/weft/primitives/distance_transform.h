@@ -17,7 +17,7 @@ class CommandBuffer;
 class DistanceTransform {
  public:
   /// Throws GraphError for options that the operation doesn't take.
-  explicit DistanceTransform(DistanceTransformOptions options = {}, RunOptions run = {});
+  explicit DistanceTransform(const DistanceTransformOptions& options = {}, RunOptions run = {});
   ~DistanceTransform();
   DistanceTransform(DistanceTransform&&) noexcept;
   DistanceTransform& operator=(DistanceTransform&&) noexcept;

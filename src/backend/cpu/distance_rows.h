@@ -22,11 +22,11 @@ template <class G> inline constexpr G none = static_cast<G>(G(1) << (sizeof(G) *
 
 /// Vectors of so many bits.
 template <int bits> struct Lanes;
-#define WEFT_VECTORS(bits)                                            \
-  template <> struct Lanes<bits> {                                    \
-    typedef std::int32_t I32 __attribute__((vector_size(bits / 8)));  \
-    typedef std::uint32_t U32 __attribute__((vector_size(bits / 8))); \
-    static constexpr int count = bits / 32;                           \
+#define WEFT_VECTORS(bits)                                              \
+  template <> struct Lanes<(bits)> {                                    \
+    typedef std::int32_t I32 __attribute__((vector_size((bits) / 8)));  \
+    typedef std::uint32_t U32 __attribute__((vector_size((bits) / 8))); \
+    static constexpr int count = (bits) / 32;                           \
   };
 WEFT_VECTORS(128)
 WEFT_VECTORS(256)

@@ -48,7 +48,7 @@ void save_idx(const std::filesystem::path& path, const NDArray& array);
 /// RGB, a transparent colour becomes alpha, 1, 2 and 4 bits are scaled up to 8, and 16 bits down to the nearest of 8
 /// (round(v / 257)). Gamma and colour profiles are not applied.
 NDArray load_png(const std::filesystem::path& path);
-/// Writes u8 [height, width] or [height, width, 1..4]; channels as load_png gives them.
+/// Writes u8 or u16 [height, width] or [height, width, 1..4]; channels as load_png gives them.
 void save_png(const std::filesystem::path& path, const NDArray& image);
 /// As load_png and save_png, in memory. `name` stands for the file in errors.
 NDArray decode_png(std::span<const std::byte> bytes, const std::string& name = "image");

@@ -14,6 +14,7 @@
 #include <weft/executable.h>
 #include <weft/explanation.h>
 #include <weft/graph.h>
+#include <weft/image_file.h>
 #include <weft/indexing.h>
 #include <weft/init.h>
 #include <weft/io.h>

@@ -3,6 +3,7 @@
 #include <weft/io.h>
 
 #include "io/file.h"
+#include "io/image_formats.h"
 
 #include <png.h>
 
@@ -90,27 +91,38 @@ bool read_header(png_structp png, png_infop info) {
   return true;
 }
 
-/// Asks for 8 bits in every channel.
-bool set_transforms(png_structp png, png_infop info) {
+/// Asks for 8 bits in every channel, or 16 in this machine's order where the file has as many.
+bool set_transforms(png_structp png, png_infop info, bool keep_16_bits) {
   if (setjmp(png_jmpbuf(png))) return false;
   png_set_expand(png);
-  png_set_scale_16(png);
+  if (keep_16_bits) png_set_swap(png);
+  else png_set_scale_16(png);
   png_set_interlace_handling(png);
   png_read_update_info(png, info);
   return true;
 }
 
-bool read_rows(png_structp png, png_bytepp rows) {
+bool read_rows(png_structp png, png_infop info, png_bytepp rows) {
   if (setjmp(png_jmpbuf(png))) return false;
   png_read_image(png, rows);
-  png_read_end(png, nullptr);
+  png_read_end(png, info);
   return true;
 }
 
-bool write_image(png_structp png, png_infop info, png_uint_32 width, png_uint_32 height, int colour, png_bytepp rows) {
+int orientation_of([[maybe_unused]] png_structp png, [[maybe_unused]] png_infop info) {
+#ifdef PNG_eXIf_SUPPORTED
+  png_uint_32 count = 0;
+  png_bytep exif = nullptr;
+  if (png_get_eXIf_1(png, info, &count, &exif)) return exif_orientation(std::as_bytes(std::span(exif, count)));
+#endif
+  return 1;
+}
+
+bool write_image(png_structp png, png_infop info, png_uint_32 width, png_uint_32 height, int bits, int colour, png_bytepp rows) {
   if (setjmp(png_jmpbuf(png))) return false;
-  png_set_IHDR(png, info, width, height, 8, colour, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_set_IHDR(png, info, width, height, bits, colour, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_write_info(png, info);
+  if (bits == 16) png_set_swap(png);
   png_write_image(png, rows);
   png_write_end(png, nullptr);
   return true;
@@ -122,30 +134,27 @@ std::vector<png_bytep> rows_of(std::byte* data, std::int64_t height, std::int64_
   return rows;
 }
 
-std::vector<std::byte> encode(const NDArray& image, const std::filesystem::path& path) {
-  const auto refuse = [&](const std::string& why) { fail(format, path, "an array " + image.type().str() + " isn't an image: " + why); };
-  if (image.dtype() != u8) refuse("elements must be u8");
-  if (image.rank() != 2 && image.rank() != 3) refuse("it must be [height, width] or [height, width, channels]");
-  const std::int64_t height = image.shape()[0], width = image.shape()[1], channels = image.rank() == 3 ? image.shape()[2] : 1;
-  if (channels < 1 || channels > 4) refuse("it must have 1 to 4 channels");
-  if (height < 1 || width < 1 || height > 0x7fffffff || width > 0x7fffffff) refuse("sizes must be from 1 to 2^31 - 1");
+}  // namespace
+
+std::vector<std::byte> encode_png(const NDArray& image, const std::filesystem::path& path) {
+  const auto [height, width, channels] = checked_sizes(image, true, 0x7fffffff, format, path);
+  if (channels < 1 || channels > 4) fail(format, path, "an array " + image.type().str() + " isn't an image: it must have 1 to 4 channels");
   constexpr int colours[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB, PNG_COLOR_TYPE_RGB_ALPHA};
 
-  NDArray dense = image.dense();
-  const auto rows = rows_of(dense.data(), height, width * channels);
+  NDArray dense = image.to(Device::cpu()).dense();
+  const int bits = static_cast<int>(size_of(image.dtype())) * 8;
+  const auto rows = rows_of(dense.data(), height, width * channels * bits / 8);
   std::vector<std::byte> bytes;
   Session session;
   session.output = &bytes;
   Writer writer(session);
-  if (!write_image(writer.png, writer.info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), colours[channels - 1],
+  if (!write_image(writer.png, writer.info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), bits, colours[channels - 1],
                    const_cast<png_bytepp>(rows.data())))
     fail(format, path, session.message);
   return bytes;
 }
 
-}  // namespace
-
-NDArray decode_png(std::span<const std::byte> bytes, const std::string& name) {
+Decoded decode_png(std::span<const std::byte> bytes, const ImageReadOptions& options, const std::string& name) {
   if (bytes.size() < 8 || png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, 8) != 0)
     fail(format, name, "isn't one, its signature is wrong");
   Session session;
@@ -156,18 +165,20 @@ NDArray decode_png(std::span<const std::byte> bytes, const std::string& name) {
   if (!read_header(reader.png, reader.info)) broken();
   const std::int64_t width = png_get_image_width(reader.png, reader.info), height = png_get_image_height(reader.png, reader.info);
   // Deflate codes at most 258 bytes in 2 bits, so that a header that promises more than the file can hold is known here.
-  const std::uint64_t packed = static_cast<std::uint64_t>(height) * png_get_rowbytes(reader.png, reader.info);
+  const auto packed = static_cast<unsigned __int128>(height) * png_get_rowbytes(reader.png, reader.info);
   if (packed / 1032 > bytes.size()) fail(format, name, "is truncated, or its header lies: its size takes more bytes than it can hold");
-  if (!set_transforms(reader.png, reader.info)) broken();
+  const bool deep = options.keep_16_bits && png_get_bit_depth(reader.png, reader.info) == 16;
+  if (!set_transforms(reader.png, reader.info, deep)) broken();
   const std::int64_t channels = png_get_channels(reader.png, reader.info);
 
-  NDArray image(u8, {height, width, channels});
-  auto rows = rows_of(image.data(), height, width * channels);
-  if (!read_rows(reader.png, rows.data())) broken();
-  return image;
+  NDArray image(deep ? u16 : u8, {height, width, channels});
+  auto rows = rows_of(image.data(), height, width * channels * static_cast<std::int64_t>(size_of(image.dtype())));
+  if (!read_rows(reader.png, reader.info, rows.data())) broken();
+  return {image, orientation_of(reader.png, reader.info)};
 }
 
-std::vector<std::byte> encode_png(const NDArray& image) { return encode(image, "image"); }
+NDArray decode_png(std::span<const std::byte> bytes, const std::string& name) { return decode_png(bytes, ImageReadOptions{}, name).image; }
+std::vector<std::byte> encode_png(const NDArray& image) { return encode_png(image, "image"); }
 
 NDArray load_png(const std::filesystem::path& path) {
   InputFile file(path, format);
@@ -177,7 +188,7 @@ NDArray load_png(const std::filesystem::path& path) {
 }
 
 void save_png(const std::filesystem::path& path, const NDArray& image) {
-  const std::vector<std::byte> bytes = encode(image, path);
+  const std::vector<std::byte> bytes = encode_png(image, path);
   OutputFile file(path, format);
   file.write(bytes);
   file.commit();

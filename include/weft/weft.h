@@ -26,8 +26,10 @@
 #include <weft/optimizer.h>
 #include <weft/pooling.h>
 #include <weft/primitives/distance_transform.h>
-#include <weft/queue.h>
 #include <weft/primitives/edlines.h>
+#include <weft/primitives/image_batch.h>
+#include <weft/primitives/pixel_rectangle.h>
+#include <weft/queue.h>
 #include <weft/random.h>
 #include <weft/recurrent.h>
 #include <weft/reduction.h>

@@ -3,6 +3,7 @@
 
 #include <weft/executable.h>
 #include <weft/ndarray.h>
+#include <weft/primitives/pixel_rectangle.h>
 
 #include <cstdint>
 #include <memory>
@@ -12,12 +13,6 @@
 namespace weft {
 
 class CommandBuffer;
-
-/// A part of a picture, in pixels.
-struct PixelRectangle {
-  std::int64_t x = 0, y = 0, width = 0, height = 0;
-  friend bool operator==(const PixelRectangle&, const PixelRectangle&) = default;
-};
 
 /// The parameters of Apple's MPSImageEDLines with its defaults, and a few of ours. Where its documentation gives no unit one is chosen here.
 struct EDLinesOptions {

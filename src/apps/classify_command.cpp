@@ -4,7 +4,7 @@
 #include "apps/digits_data.h"
 #include "apps/digits_model.h"
 
-#include <weft/io.h>
+#include <weft/image_file.h>
 
 #include <nlohmann/json.hpp>
 
@@ -27,7 +27,7 @@ struct ClassifyOptions {
 void classify(const ClassifyOptions& options) {
   DigitsModel model({.backend = options.backend});
   model.load(options.weights);
-  const NDArray digit = to_mnist(io::load_png(options.image));
+  const NDArray digit = to_mnist(io::load_image(options.image));
   const NDArray result = model.probabilities(digit.reshape({1, 28, 28}));
   const auto p = result.elements<float>();
   const auto best = std::max_element(p.begin(), p.end()) - p.begin();
@@ -47,7 +47,7 @@ void classify(const ClassifyOptions& options) {
 void add_classify_command(CLI::App& weft) {
   const auto options = std::make_shared<ClassifyOptions>();
   CLI::App* command = weft.add_subcommand("classify", "Say which digit a picture shows");
-  command->add_option("image", options->image, "PNG, grey or colour, of any size, with one digit on it")->required()->type_name("IMAGE.png");
+  command->add_option("image", options->image, "A picture, grey or colour, of any size, with one digit on it")->required()->type_name("IMAGE");
   command->add_option("--weights", options->weights, "What `weft train digits --weights` has saved")->required()->type_name("FILE.safetensors");
   command->add_flag("--json", options->json, "Print the digit and the ten probabilities as JSON");
   add_backend_option(*command, options->backend);

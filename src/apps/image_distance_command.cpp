@@ -6,6 +6,7 @@
 #include "apps/workloads/timing.h"
 
 #include <weft/error.h>
+#include <weft/image_file.h>
 #include <weft/io.h>
 #include <weft/primitives/distance_transform.h>
 
@@ -82,13 +83,13 @@ Measured measure(const DistanceTransform& transform, const NDArray& sites, Devic
 
 void image_distance(const ImageDistanceOptions& options) {
   check_writable({options.out});
-  const NDArray sites = sites_of(io::load_png(options.in), options);
+  const NDArray sites = sites_of(io::load_image(options.in), options);
   const DistanceTransform transform({.search_limit_radius = options.limit}, {.backend = options.backend});
   const NDArray distances = transform(sites);
   const bool is_exact = options.out.ends_with(".npy");
   const float greatest = farthest(distances);
   if (is_exact) io::save_npy(options.out, distances);
-  else if (!options.out.empty()) io::save_png(options.out, grey(distances, greatest));
+  else if (!options.out.empty()) io::save_image(options.out, grey(distances, greatest));
 
   const auto pixels = sites.elements<std::uint8_t>();
   const auto count = std::count(pixels.begin(), pixels.end(), 1);
@@ -121,8 +122,8 @@ void image_distance(const ImageDistanceOptions& options) {
 void add_image_distance_command(CLI::App& image) {
   const auto o = std::make_shared<ImageDistanceOptions>();
   CLI::App* command = image.add_subcommand("distance", "Euclidean distance of each pixel to the closest one that is not black");
-  command->add_option("in", o->in, "The picture")->required()->type_name("IN.png");
-  command->add_option("out", o->out, "Distances: scaled to grey in a PNG, exact (f32) in an npy file")->type_name("OUT.png|OUT.npy");
+  command->add_option("in", o->in, "The picture")->required()->type_name("IN");
+  command->add_option("out", o->out, "Distances: scaled to grey in a picture, exact (f32) in an npy file")->type_name("OUT.png|jpg|ppm|npy");
   command->add_option("--limit", o->limit, "Look no farther than so many pixels")->check(positive_and_finite)->type_name("PIXELS");
   command->add_option("--threshold", o->threshold, "Measure to pixels of which a channel is above this; 0 if not given")
       ->check(quietly(CLI::Range(0, 254)))

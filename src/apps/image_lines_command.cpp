@@ -6,6 +6,7 @@
 #include "apps/workloads/timing.h"
 
 #include <weft/error.h>
+#include <weft/image_file.h>
 #include <weft/io.h>
 #include <weft/primitives/edlines.h>
 
@@ -70,14 +71,14 @@ double measured_seconds(const EDLines& find, const NDArray& picture) {
 
 void image_lines(ImageLinesOptions options) {
   check_writable({options.out, options.edges, options.json == "-" ? "" : options.json});
-  const NDArray picture = io::load_png(options.in);
+  const NDArray picture = io::load_image(options.in);
   options.lines.validate = !options.no_validation;
   options.lines.edges = !options.edges.empty();
   if (!options.clip.empty()) options.lines.clip = {options.clip[0], options.clip[1], options.clip[2], options.clip[3]};
   const EDLines find(options.lines, {.backend = options.backend});
   const EDLinesResult found = find(picture);
-  if (!options.out.empty()) io::save_png(options.out, drawn(picture, found.lines));
-  if (!options.edges.empty()) io::save_png(options.edges, found.edges);
+  if (!options.out.empty()) io::save_image(options.out, drawn(picture, found.lines));
+  if (!options.edges.empty()) io::save_image(options.edges, found.edges);
 
   nlohmann::ordered_json record = record_of(picture, found);
   if (options.measure) record["ms"] = 1e3 * measured_seconds(find, picture);
@@ -100,10 +101,10 @@ void add_image_lines_command(CLI::App& image) {
   const auto o = std::make_shared<ImageLinesOptions>();
   EDLinesOptions& lines = o->lines;
   CLI::App* command = image.add_subcommand("lines", "Straight line segments, by EDLines");
-  command->add_option("in", o->in, "The picture")->required()->type_name("IN.png");
-  command->add_option("out", o->out, "The picture with its lines drawn over it")->type_name("OUT.png");
+  command->add_option("in", o->in, "The picture")->required()->type_name("IN");
+  command->add_option("out", o->out, "The picture with its lines drawn over it")->type_name("OUT.png|jpg|ppm");
   command->add_option("--json", o->json, "Write the lines as JSON, the strongest first; - prints it")->type_name("FILE");
-  command->add_option("--edges", o->edges, "Write the edges: white on black")->type_name("OUT.png");
+  command->add_option("--edges", o->edges, "Write the edges: white on black")->type_name("OUT.png|jpg|ppm");
   command->add_option("--sigma", lines.gaussian_sigma, "Smooth by a Gaussian so many pixels wide; 2 if not given")->type_name("PIXELS");
   command->add_option("--min-length", lines.min_line_length, "Leave out shorter lines; 32 if not given, 0: whatever validation can accept")
       ->type_name("PIXELS");

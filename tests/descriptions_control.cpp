@@ -32,6 +32,19 @@ std::vector<OpCase> control_cases() {
        .tolerance = steps,
        .differentiable = {0, 1},
        .unknown_rank = false},
+      {.name = "call",
+       .build =
+           [](Graph&, const Tensors& x) {
+             Graph other;
+             const Tensor a = other.placeholder(Shape::unranked(), x[0].dtype()), b = other.placeholder(Shape::unranked(), x[1].dtype());
+             const Tensor y = a * b;
+             return call(other, {{a, x[0]}, {b, x[1]}}, {y + a, y - b});
+           },
+       .inputs = {near, positive},
+       .shapes = alike,
+       .dtypes = floats(),
+       .tolerance = steps,
+       .differentiable = {0, 1}},
       {.name = "while_loop",
        .build =
            [](Graph& g, const Tensors& x) {

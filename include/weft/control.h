@@ -1,5 +1,5 @@
-// Loops and branches. Their bodies are built by functions of the caller's, once; whatever a body uses of the graph around it (tensors,
-// variables, constants) it may use. What one iteration leaves to the next is a state; there are no assignments inside bodies.
+// Loops, branches, calls. Bodies of loops and branches are built by functions of the caller's, once; whatever a body uses of the graph around it
+// (tensors, variables, constants) it may use. What one iteration leaves to the next is a state; there are no assignments inside bodies.
 //
 // Loops of few iterations whose number is known when the graph is compiled are unrolled, and stitched with what is around them. Others run
 // their body again and again, its states updated in place where that is possible; on a GPU, several iterations are begun at once where the
@@ -9,6 +9,7 @@
 #include <weft/tensor.h>
 
 #include <functional>
+#include <initializer_list>
 #include <source_location>
 #include <span>
 #include <vector>
@@ -61,5 +62,23 @@ struct ScanOptions {
 /// The body for each element of the sequences along their first axis, whose size is the same for all. Has derivatives, as for_loop.
 LoopValues scan(std::span<const Tensor> sequences, std::span<const Tensor> initial, const ForBody& body, ScanOptions options = {},
                 std::source_location where = std::source_location::current());
+
+class Graph;
+
+/// A value for a placeholder of a graph that is called.
+struct Argument {
+  Tensor placeholder;
+  Tensor value;
+};
+/// Computes targets of another graph (or of this one, anew) in the arguments' graph: what they need is copied into it, with the arguments in place
+/// of the placeholders, so it is differentiated and stitched with what is around it. An argument is of its placeholder's type and a shape that this
+/// allows; sizes that it leaves open become the argument's. Throws GraphError for a placeholder that is needed and not given, and for targets
+/// that need a variable.
+std::vector<Tensor> call(const Graph& callee, std::span<const Argument> arguments, std::span<const Tensor> targets,
+                         std::source_location where = std::source_location::current());
+inline std::vector<Tensor> call(const Graph& callee, std::initializer_list<Argument> arguments, std::initializer_list<Tensor> targets,
+                                std::source_location where = std::source_location::current()) {
+  return call(callee, std::span(arguments.begin(), arguments.size()), std::span(targets.begin(), targets.size()), where);
+}
 
 }  // namespace weft

@@ -25,10 +25,13 @@
 #include <weft/normalization.h>
 #include <weft/optimizer.h>
 #include <weft/pooling.h>
+#include <weft/primitives/array_descriptor.h>
 #include <weft/primitives/distance_transform.h>
 #include <weft/primitives/edlines.h>
 #include <weft/primitives/image_batch.h>
+#include <weft/primitives/matrix.h>
 #include <weft/primitives/pixel_rectangle.h>
+#include <weft/primitives/temporary_array.h>
 #include <weft/queue.h>
 #include <weft/random.h>
 #include <weft/recurrent.h>

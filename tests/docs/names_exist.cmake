@@ -1,5 +1,5 @@
 # Every function that docs/mpsgraph.md gives as weft's must be declared in a public header. cmake -D ROOT=... -P names_exist.cmake
-file(GLOB headers ${ROOT}/include/weft/*.h)
+file(GLOB_RECURSE headers ${ROOT}/include/weft/*.h)
 set(declarations "")
 foreach(header IN LISTS headers)
   file(READ ${header} text)

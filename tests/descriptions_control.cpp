@@ -42,7 +42,7 @@ std::vector<OpCase> control_cases() {
            },
        .inputs = {near, positive},
        .shapes = alike,
-       .dtypes = floats(),
+       .dtypes = numbers(),
        .tolerance = steps,
        .differentiable = {0, 1}},
       {.name = "while_loop",

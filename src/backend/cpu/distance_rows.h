@@ -46,12 +46,14 @@ struct RowScratch {
 };
 constexpr std::int64_t padded_width(std::int64_t width) { return (width + 15) / 16 * 16; }
 
-/// squares[x] for all x below padded_width(width), where those past the width mean nothing. g is read at every `step`-th element.
+/// squares[x] for all x below padded_width(width), where those past the width mean nothing; if `gives_columns`, also the leftmost column that gives
+/// each. g is read at every `step`-th element.
 ///
 /// The column that gives the least at every 16th (8th, 4th) pixel is found first, halving intervals of pixels: it lies between those of the
 /// interval's ends. Then each vector of pixels tries the few columns between those of its ends.
-template <int bits>
-WEFT_INLINE void squares_by_vectors(const std::uint16_t* g, std::ptrdiff_t step, int width, RowScratch scratch, std::int32_t* squares) {
+template <int bits, bool gives_columns>
+WEFT_INLINE void squares_by_vectors(const std::uint16_t* g, std::ptrdiff_t step, int width, RowScratch scratch, std::int32_t* squares,
+                                    std::int32_t* columns) {
   using I32 = typename Lanes<bits>::I32;
   using U32 = typename Lanes<bits>::U32;
   constexpr int lanes = Lanes<bits>::count;
@@ -94,7 +96,8 @@ WEFT_INLINE void squares_by_vectors(const std::uint16_t* g, std::ptrdiff_t step,
       constexpr int distance = decltype(half)::value;
       const I32 other = __builtin_shufflevector(best, best, ((l + distance) % lanes)...);
       const I32 other_at = __builtin_shufflevector(best_at, best_at, ((l + distance) % lanes)...);
-      const auto is_less = other < best;
+      auto is_less = other < best;
+      if constexpr (gives_columns) is_less |= (other == best) & (other_at < best_at);
       best = is_less ? other : best;
       best_at = is_less ? other_at : best_at;
     };
@@ -117,14 +120,19 @@ WEFT_INLINE void squares_by_vectors(const std::uint16_t* g, std::ptrdiff_t step,
     const int low = firsts[b], high = firsts[b + 1];
     const U32 x = iota + static_cast<std::uint32_t>(b * lanes);
     U32 subtracted = 2 * x * static_cast<std::uint32_t>(low);
-    I32 best = I32{} + std::numeric_limits<std::int32_t>::max();
+    I32 best = I32{} + std::numeric_limits<std::int32_t>::max(), best_at{}, at = I32{} + low;
     // By fours, which makes the loop's end easier to foresee; columns past `high` are no better.
     for (int j = low; j <= high; j += 4)
       for (int k = 0; k < 4; ++k) {
         const I32 value = (I32)(static_cast<std::uint32_t>(heights[j + k]) - subtracted);
+        if constexpr (gives_columns) {
+          best_at = value < best ? at : best_at;
+          at += 1;
+        }
         best = value < best ? value : best;
         subtracted += 2 * x;
       }
+    if constexpr (gives_columns) std::memcpy(columns + b * lanes, &best_at, sizeof best_at);
     best = (I32)((U32)best + x * x);
     std::memcpy(squares + b * lanes, &best, sizeof best);
   }

@@ -53,7 +53,7 @@ struct Memory {
 
 /// One thread's part of it.
 struct Workspace {
-  std::byte *down, *up, *is_site, *heights, *columns, *starts, *squares, *site_rows, *distances;
+  std::byte *down, *up, *is_site, *heights, *columns, *starts, *squares, *nearest, *site_rows, *distances;
 };
 
 template <class G> std::size_t divide(const Plan& p, bool is_narrow, std::byte* from, Workspace& w) {
@@ -71,11 +71,12 @@ template <class G> std::size_t divide(const Plan& p, bool is_narrow, std::byte* 
     take(w.columns, padded + 8);
     take(w.squares, padded * 4);
     take(w.distances, p.t.channels == 1 ? 0 : width * 4);
+    take(w.nearest, p.t.has_indices ? padded * 4 : 0);
   } else {
     take(w.columns, width * 4 + 4);
     take(w.starts, width * 4 + 4);
-    take(w.site_rows, p.t.has_indices ? p.line * 4 : 0);
   }
+  take(w.site_rows, p.t.has_indices ? p.line * 4 : 0);
   return used;
 }
 
@@ -164,26 +165,39 @@ WEFT_INLINE void solve_band(const Plan& p, const Memory& m, std::int64_t band, c
   }
 }
 
-template <int bits> WEFT_INLINE void solve_narrow(const Plan& p, const Memory& m, std::int64_t band, const Workspace& w) {
+/// Puts an index into the result that holds them.
+WEFT_INLINE void give_index(const Plan& p, const Memory& m, std::int64_t at, std::int64_t index) {
+  if (p.index_type == i32) static_cast<std::int32_t*>(m.indices)[at] = static_cast<std::int32_t>(index);
+  else static_cast<std::int64_t*>(m.indices)[at] = index;
+}
+
+template <int bits, bool has_indices> WEFT_INLINE void solve_narrow(const Plan& p, const Memory& m, std::int64_t band, const Workspace& w) {
   const int width = static_cast<int>(p.t.width), channels = static_cast<int>(p.t.channels);
   const auto most_squared = static_cast<std::int32_t>(std::min<std::int64_t>(p.t.most_squared, (1 << 30) - 1));
   const RowScratch scratch{reinterpret_cast<std::int32_t*>(w.heights), reinterpret_cast<std::int32_t*>(w.columns)};
   auto* squares = reinterpret_cast<std::int32_t*>(w.squares);
-  float* const image = m.distances + band / p.bands * p.t.height * p.line;
+  auto* const nearest = reinterpret_cast<std::int32_t*>(w.nearest);
+  auto* const site_rows = has_indices ? reinterpret_cast<std::int32_t*>(w.site_rows) : nullptr;
+  const std::int64_t image = band / p.bands * p.t.height * p.line;
   solve_band<std::uint16_t>(
-      p, m, band, w, nullptr, [&](std::int64_t y, const std::uint16_t* g) __attribute__((always_inline)) {
-        float* const to = image + y * p.line;
+      p, m, band, w, site_rows, [&](std::int64_t y, const std::uint16_t* g) __attribute__((always_inline)) {
+        float* const to = m.distances + image + y * p.line;
         for (int c = 0; c < channels; ++c) {
           float* const distances = channels == 1 ? to : reinterpret_cast<float*>(w.distances);
-          squares_by_vectors<bits>(g + c, channels, width, scratch, squares);
+          squares_by_vectors<bits, has_indices>(g + c, channels, width, scratch, squares, nearest);
           roots(squares, width, most_squared, distances);
           if (channels > 1)
             for (int x = 0; x < width; ++x) to[x * channels + c] = distances[x];
+          if constexpr (has_indices)
+            for (int x = 0; x < width; ++x) {
+              const std::int64_t row = site_rows[nearest[x] * channels + c];
+              give_index(p, m, image + y * p.line + x * channels + c, squares[x] > most_squared ? -1 : row * width + nearest[x]);
+            }
         }
       });
 }
 
-/// Any size, and with the sites' places.
+/// Any size.
 void solve_wide(const Plan& p, const Memory& m, std::int64_t band, const Workspace& w) {
   const std::int64_t channels = p.t.channels, width = p.t.width, image = band / p.bands * p.t.height * p.line;
   auto* site_rows = p.t.has_indices ? reinterpret_cast<std::int32_t*>(w.site_rows) : nullptr;
@@ -192,10 +206,7 @@ void solve_wide(const Plan& p, const Memory& m, std::int64_t band, const Workspa
     for (std::int64_t c = 0; c < channels; ++c) {
       const std::int64_t first = image + y * p.line + c;
       const auto distance = [&](std::int64_t x, float d) { m.distances[first + x * channels] = d; };
-      const auto place = [&](std::int64_t x, std::int64_t index) {
-        if (p.index_type == i32) static_cast<std::int32_t*>(m.indices)[first + x * channels] = static_cast<std::int32_t>(index);
-        else static_cast<std::int64_t*>(m.indices)[first + x * channels] = index;
-      };
+      const auto place = [&](std::int64_t x, std::int64_t index) { give_index(p, m, first + x * channels, index); };
       solve_by_columns(Strided{g + c, channels}, Strided{site_rows ? site_rows + c : nullptr, channels}, width, p.t.most_squared, envelope, distance,
                        place);
     }
@@ -210,14 +221,16 @@ struct Loops {
   void (*solve_band)(const Plan&, const Memory&, std::int64_t, const Workspace&);
 };
 
-#define WEFT_LOOPS(bits, ...)                                                                                                                      \
-  __VA_ARGS__ void look_at_band_##bits(const Plan& p, const Memory& m, std::int64_t band, const Workspace& w) {                                    \
-    look_at_band<std::uint16_t>(p, m, band, w);                                                                                                    \
-  }                                                                                                                                                \
-  __VA_ARGS__ void carry_##bits(const Plan& p, const Memory& m, std::int64_t image, std::int64_t first, std::int64_t last) {                       \
-    carry<std::uint16_t>(p, m, image, first, last);                                                                                                \
-  }                                                                                                                                                \
-  __VA_ARGS__ void solve_band_##bits(const Plan& p, const Memory& m, std::int64_t band, const Workspace& w) { solve_narrow<bits>(p, m, band, w); } \
+#define WEFT_LOOPS(bits, ...)                                                                                                \
+  __VA_ARGS__ void look_at_band_##bits(const Plan& p, const Memory& m, std::int64_t band, const Workspace& w) {              \
+    look_at_band<std::uint16_t>(p, m, band, w);                                                                              \
+  }                                                                                                                          \
+  __VA_ARGS__ void carry_##bits(const Plan& p, const Memory& m, std::int64_t image, std::int64_t first, std::int64_t last) { \
+    carry<std::uint16_t>(p, m, image, first, last);                                                                          \
+  }                                                                                                                          \
+  __VA_ARGS__ void solve_band_##bits(const Plan& p, const Memory& m, std::int64_t band, const Workspace& w) {                \
+    p.t.has_indices ? solve_narrow<bits, true>(p, m, band, w) : solve_narrow<bits, false>(p, m, band, w);                    \
+  }                                                                                                                          \
   constexpr Loops loops_##bits{look_at_band_##bits, carry_##bits, solve_band_##bits};
 WEFT_LOOPS(128)
 #if defined(__x86_64__)
@@ -301,7 +314,7 @@ std::unique_ptr<LibraryCall> make_distance_call(const ir::Graph& graph, const ir
   p.pixel_bytes = static_cast<int>(size_of(images.dtype));
   p.is_floating = is_floating(images.dtype);
   if (p.t.has_indices) p.index_type = node.attributes.dtype("dtype");
-  return std::make_unique<DistanceCall>(p, !p.t.has_indices && fits_i32(p.t.height, p.t.width));
+  return std::make_unique<DistanceCall>(p, fits_i32(p.t.height, p.t.width));
 }
 
 }  // namespace weft::cpu

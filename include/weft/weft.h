@@ -29,6 +29,7 @@
 #include <weft/primitives/distance_transform.h>
 #include <weft/primitives/edlines.h>
 #include <weft/primitives/image_batch.h>
+#include <weft/primitives/layers.h>
 #include <weft/primitives/matrix.h>
 #include <weft/primitives/pixel_rectangle.h>
 #include <weft/primitives/temporary_array.h>

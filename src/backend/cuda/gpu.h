@@ -77,8 +77,8 @@ class Gpu {
     std::array<unsigned, 3> blocks = {1, 1, 1};
     unsigned threads = 1, shared_bytes = 0;
     unsigned cluster = 1;  ///< so many blocks along z go together
-    bool follows_itself =
-        false;  ///< the code waits for earlier kernels (see `follow` in emit_library.cpp), so that it can be brought in while they end
+    /// The code waits for earlier kernels (see `follow` in emit_library.cpp), so that it can be brought in while they end.
+    bool follows_itself = false;
   };
   /// Starts a kernel.
   void start(CUfunction function, const Grid& grid, CUstream stream, void** parameters, const char* doing) const;

@@ -25,16 +25,6 @@ struct Call : testing::Test {
   Tensor x = g.placeholder({4, 3}, f32, "rows"), w = g.placeholder({3, 2}, f32);
   const Feeds feeds{{x, NDArray::of<float>({4, 3}, {1, -2, 3, 0.5, 0, -1, 2, 2, -3, 0.25, 1, 0})},
                     {w, NDArray::of<float>({3, 2}, {0.5, -1, 0.25, 2, -0.75, 1})}};
-
-  std::string error_of(const std::function<void()>& f) {
-    try {
-      f();
-    } catch (const GraphError& e) {
-      const std::string what = e.what();
-      return what.substr(0, what.find(" (at "));
-    }
-    return "no error";
-  }
 };
 
 TEST_F(Call, ComputesTheSameAsTheOperationsThemselves) {

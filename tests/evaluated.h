@@ -32,11 +32,11 @@ struct FedGraph {
   std::string value(Tensor t) { return g.run(feeds, {t})[0].str(); }
 };
 
-/// What the GraphError that f throws says, without the place in the program; "no error" if it throws none.
-template <class F> std::string error_of(F&& f) {
+/// What the error of type E that f throws says, without the place in the program; "no error" if it throws none.
+template <class E = GraphError, class F> std::string error_of(F&& f) {
   try {
     f();
-  } catch (const GraphError& e) {
+  } catch (const E& e) {
     const std::string text = e.what();
     return text.substr(0, text.rfind(" (at "));
   }

@@ -1,4 +1,6 @@
 // Layers without a graph: the bits of graphs built by hand, tables of weights, queues, what sources are asked for, errors.
+#include "evaluated.h"
+
 #include "compile/backend.h"
 
 #include <weft/activation.h>
@@ -152,41 +154,40 @@ TEST(Layers, AskSourcesInOrderAndAgainWhenTheyReload) {
   EXPECT_EQ(layer(one).item(), 4) << "a reload that fails leaves the layer as it was";
 }
 
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const RunError& e) { return e.what(); }
-  return "no error";
-}
-
 TEST(Layers, SayWhatDoesntFit) {
   ConvolutionSource source({.input_channels = 2, .output_channels = 3}, waves({3, 1, 1, 2}, 1));
   const Convolution layer(source);
-  EXPECT_EQ(error_of([&] { layer(NDArray(f32, {1, 4, 4, 3})); }), "convolution: the images are f32[1,4,4,3], expects f32, f16 or bf16 [?,?,?,2]");
-  EXPECT_EQ(error_of([&] { layer(NDArray(f64, {1, 4, 4, 2})); }), "convolution: the images are f64[1,4,4,2], expects f32, f16 or bf16 [?,?,?,2]");
+  EXPECT_EQ(error_of<RunError>([&] {
+              layer(NDArray(f32, {1, 4, 4, 3}));
+            }),
+            "convolution: the images are f32[1,4,4,3], expects f32, f16 or bf16 [?,?,?,2]");
+  EXPECT_EQ(error_of<RunError>([&] {
+              layer(NDArray(f64, {1, 4, 4, 2}));
+            }),
+            "convolution: the images are f64[1,4,4,2], expects f32, f16 or bf16 [?,?,?,2]");
   source.w = waves({3, 2}, 1);
-  EXPECT_EQ(error_of([&] { Convolution{source}; }), "convolution: the weights are f32[3,2], expects f32, f16 or bf16 [3,1,1,2]");
+  EXPECT_EQ(error_of<RunError>([&] { Convolution{source}; }), "convolution: the weights are f32[3,2], expects f32, f16 or bf16 [3,1,1,2]");
   source.w = NDArray(u8, {3, 1, 1, 2});
-  EXPECT_EQ(error_of([&] { Convolution{source}; }),
+  EXPECT_EQ(error_of<RunError>([&] { Convolution{source}; }),
             "convolution: the weights are u8 and the lookup table is missing, expects f32[256] or f32[3,256]");
   EXPECT_EQ(source.asked.back(), 'p') << "purged all the same";
   source.w = waves({3, 1, 1, 2}, 1);
   source.b = waves({2}, 1);
-  EXPECT_EQ(error_of([&] { Convolution{source}; }), "convolution: the biases are f32[2], expects f32, f16 or bf16 [3]");
+  EXPECT_EQ(error_of<RunError>([&] { Convolution{source}; }), "convolution: the biases are f32[2], expects f32, f16 or bf16 [3]");
   source.b.reset();
   source.kept = i32;
-  EXPECT_EQ(error_of([&] { Convolution{source}; }), "convolution: kernel_weights_type is i32, expects f32, f16 or bf16");
+  EXPECT_EQ(error_of<RunError>([&] { Convolution{source}; }), "convolution: kernel_weights_type is i32, expects f32, f16 or bf16");
   source.kept = f32;
   source.what.options.groups = 3;
-  EXPECT_EQ(error_of([&] { Convolution{source}; }).substr(0, 61), "convolution: 2 input and 3 output channels, a window of 1 x 1");
+  EXPECT_EQ(error_of<RunError>([&] { Convolution{source}; }).substr(0, 61), "convolution: 2 input and 3 output channels, a window of 1 x 1");
   source.what.options.groups = 1;
   source.what.options.strides = {-1};
   EXPECT_THROW(Convolution{source}, GraphError);
   FullyConnectedSource dense({.input_features = 4, .output_features = 1}, waves({1, 4}, 1));
   const FullyConnected connected(dense);
-  EXPECT_EQ(error_of([&] { connected(NDArray(f32, {2, 3})); }), "fully_connected: the inputs are f32[2,3], expects 4 elements each");
+  EXPECT_EQ(error_of<RunError>([&] { connected(NDArray(f32, {2, 3})); }), "fully_connected: the inputs are f32[2,3], expects 4 elements each");
   dense.what.output_features = 0;
-  EXPECT_EQ(error_of([&] { FullyConnected{dense}; }), "fully_connected: 4 input and 0 output features, expects 1 or more");
+  EXPECT_EQ(error_of<RunError>([&] { FullyConnected{dense}; }), "fully_connected: 4 input and 0 output features, expects 1 or more");
 }
 
 }  // namespace

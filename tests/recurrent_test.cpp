@@ -1,9 +1,12 @@
 // Recurrent layers against what PyTorch 2.15 computes in f64 with the same weights (torch.nn.RNN, LSTM, GRU), and what is refused.
+#include "evaluated.h"
+
 #include <weft/weft.h>
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -293,33 +296,26 @@ TEST_F(Recurrent, StepsMayBeCountedLate) {
     }
 }
 
-std::string refusal(const std::function<void()>& build) {
-  try {
-    build();
-  } catch (const GraphError& e) { return e.what(); }
-  return "nothing was refused";
-}
-
 TEST_F(Recurrent, WhatDoesntFitIsRefused) {
   const Tensor r = g.placeholder({8, 2}), x = g.placeholder({3, 4, 5});
   const auto says = [](const std::string& message, const char* text) { EXPECT_NE(message.find(text), std::string::npos) << message; };
-  says(refusal([&] { lstm(g.placeholder({3, 4}), r); }), "lstm: expects x [T, N, I], x is f32[3,4]");
-  says(refusal([&] { lstm(x, g.placeholder({6, 2})); }), "recurrent_weight is f32[6,2], expects f32[8,2]");
-  says(refusal([&] { lstm(x, r); }), "without input weights x has the gates' inputs, [T, N, 8], x is f32[3,4,5]");
+  says(error_of([&] { lstm(g.placeholder({3, 4}), r); }), "lstm: expects x [T, N, I], x is f32[3,4]");
+  says(error_of([&] { lstm(x, g.placeholder({6, 2})); }), "recurrent_weight is f32[6,2], expects f32[8,2]");
+  says(error_of([&] { lstm(x, r); }), "without input weights x has the gates' inputs, [T, N, 8], x is f32[3,4,5]");
   LstmOptions o;
   o.input_weight = g.placeholder({8, 6});
-  says(refusal([&] { lstm(x, r, o); }), "input_weight is f32[8,6], expects f32[8,5]");
+  says(error_of([&] { lstm(x, r, o); }), "input_weight is f32[8,6], expects f32[8,5]");
   o.input_weight = g.placeholder({8, 5}, f64);
-  says(refusal([&] { lstm(x, r, o); }), "input_weight is f64[8,5], expects f32[8,5]");
+  says(error_of([&] { lstm(x, r, o); }), "input_weight is f64[8,5], expects f32[8,5]");
   o.input_weight = g.placeholder({8, 5}), o.initial_state = g.placeholder({3, 2});
-  says(refusal([&] { lstm(x, r, o); }), "initial_state is f32[3,2], expects f32[4,2]");
+  says(error_of([&] { lstm(x, r, o); }), "initial_state is f32[3,2], expects f32[4,2]");
   o.initial_state = {}, o.lengths = g.placeholder({4});
-  says(refusal([&] { lstm(x, r, o); }), "lengths is f32[4], expects integers [N]");
+  says(error_of([&] { lstm(x, r, o); }), "lengths is f32[4], expects integers [N]");
   o.lengths = {}, o.bidirectional = true;
-  says(refusal([&] { lstm(x, r, o); }), "recurrent_weight is f32[8,2], expects [2, 4 H, H]");
+  says(error_of([&] { lstm(x, r, o); }), "recurrent_weight is f32[8,2], expects [2, 4 H, H]");
   GruOptions gates;
   gates.secondary_bias = g.placeholder({2});
-  says(refusal([&] { gru(g.placeholder({3, 4, 6}), g.placeholder({6, 2}), gates); }), "secondary_bias is for reset_after only");
+  says(error_of([&] { gru(g.placeholder({3, 4, 6}), g.placeholder({6, 2}), gates); }), "secondary_bias is for reset_after only");
 }
 
 }  // namespace

@@ -1,10 +1,9 @@
 #include <weft/primitives/distance_transform.h>
 
-#include "runtime/runtime_state.h"
+#include "primitives/run_beside.h"
 
 #include <weft/error.h>
 #include <weft/graph.h>
-#include <weft/queue.h>
 
 #include <map>
 
@@ -35,29 +34,11 @@ struct DistanceTransform::State {
     return found->second;
   }
 
-  /// The executable for these images, and in `feeds` what it takes.
-  Executable executable(const NDArray& images, Tensor input, std::span<const Tensor> targets, std::vector<TensorData>& feeds) {
-    RunOptions options = run;
-    if (!images.device().is_cpu()) {
-      options.backend = Backend::cuda;
-      options.device = images.device().index();
-    }
-    return cached_executable(*graph.state(), {{input, images}}, targets, {}, options, feeds);
-  }
-
-  /// To go with the buffer, or done at once if there is none.
-  void compute(CommandBuffer* buffer, const NDArray& images, Tensor input, std::span<const Tensor> targets, std::span<TensorData> results) {
-    std::vector<TensorData> feeds;
-    const Executable e = executable(images, input, targets, feeds);
-    if (buffer) buffer->encode(e, feeds, results);
-    else e.run(feeds, results);
-  }
-
   void distances(CommandBuffer* buffer, const NDArray& images, NDArray& distances) {
     const Transform& t = transform(images);
     const Tensor targets[] = {t.distances};
     TensorData results[] = {distances};
-    compute(buffer, images, t.images, targets, results);
+    run_beside(buffer, graph, t.images, images, targets, results, run);
   }
 
   Nearest nearest(CommandBuffer* buffer, const NDArray& images) {
@@ -65,7 +46,7 @@ struct DistanceTransform::State {
     Nearest n{NDArray(f32, images.shape(), images.device()), NDArray(index_dtype, images.shape(), images.device())};
     const Tensor targets[] = {t.nearest.distances, t.nearest.indices};
     TensorData results[] = {n.distances, n.indices};
-    compute(buffer, images, t.images, targets, results);
+    run_beside(buffer, graph, t.images, images, targets, results, run);
     return n;
   }
 };

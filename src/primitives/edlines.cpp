@@ -3,7 +3,7 @@
 #include "primitives/edlines_gradient.h"
 #include "primitives/edlines_validate.h"
 #include "primitives/parallel.h"
-#include "runtime/runtime_state.h"
+#include "primitives/run_beside.h"
 
 #include <weft/error.h>
 #include <weft/queue.h>
@@ -186,17 +186,9 @@ void EDLines::State::compute_gradients(CommandBuffer* buffer, const NDArray& pic
   const Shape size = {picture.shape()[0], picture.shape()[1]};
   if (!(w.gradients.shape() == size)) w.gradients = NDArray(i32, size);
   GradientGraph& g = graph_for(picture);
-  RunOptions where = run;
-  if (!picture.device().is_cpu()) {
-    where.backend = Backend::cuda;
-    where.device = picture.device().index();
-  }
-  std::vector<TensorData> feeds;
   const Tensor targets[] = {g.gradients};
-  const Executable executable = cached_executable(*g.graph.state(), {{g.picture, picture}}, targets, {}, where, feeds);
   TensorData results[] = {w.gradients};
-  if (buffer) buffer->encode(executable, feeds, results);
-  else executable.run(feeds, results);
+  run_beside(buffer, g.graph, g.picture, picture, targets, results, run);
 }
 
 void EDLines::State::find_lines(const Part& part, Workspace& w, EDLinesResult& result) const {

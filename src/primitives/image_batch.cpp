@@ -1,5 +1,6 @@
 #include <weft/primitives/image_batch.h>
 
+#include "primitives/run_beside.h"
 #include "runtime/convert.h"
 
 #include <weft/elementwise.h>
@@ -7,8 +8,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <mutex>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 namespace weft {
 namespace {
@@ -69,22 +73,32 @@ NDArray convert_on_host(const NDArray& pixels, DType dtype) {
   return to;
 }
 
-/// The same on a GPU, as one kernel.
+/// The same as a graph.
+struct PixelGraph {
+  Graph graph;
+  Tensor pixels, converted;
+
+  PixelGraph(DType from, DType to) : pixels(graph.placeholder({dynamic, dynamic, dynamic, dynamic}, from, "pixels")) {
+    const auto largest = [](DType d) { return d == u8 ? 255.0 : 65535.0; };
+    if (is_integer(from) && is_integer(to)) {
+      const Tensor wide = cast(pixels, i32);
+      converted = cast(to == u16 ? wide * 257 : (wide + 128) / 257, to);
+    } else if (is_integer(from)) converted = cast(cast(pixels, f32) / largest(from), to);
+    else if (is_integer(to)) converted = cast(rint(minimum(maximum(cast(pixels, f32), 0.0), 1.0) * largest(to)), to);
+    else converted = cast(pixels, to);
+  }
+};
+
+/// On a GPU, as one kernel. Graphs are kept for the process, and so what they are compiled to.
 NDArray convert_on_gpu(const NDArray& pixels, DType dtype) {
-  Graph g;
-  const Tensor x = g.placeholder(Shape{dynamic, dynamic, dynamic, dynamic}, pixels.dtype(), "pixels");
-  const auto largest = [](DType d) { return d == u8 ? 255.0 : 65535.0; };
-  Tensor y;
-  if (is_integer(x.dtype()) && is_integer(dtype)) {
-    const Tensor wide = cast(x, i32);
-    y = cast(dtype == u16 ? wide * 257 : (wide + 128) / 257, dtype);
-  } else if (is_integer(x.dtype())) y = cast(cast(x, f32) / largest(x.dtype()), dtype);
-  else if (is_integer(dtype)) y = cast(rint(minimum(maximum(cast(x, f32), 0.0), 1.0) * largest(dtype)), dtype);
-  else y = cast(x, dtype);
-  NDArray result(dtype, pixels.shape(), pixels.device());
-  Results results{{y, result}};
-  g.run({{x, pixels}}, results, {}, {.backend = Backend::cuda, .device = pixels.device().index()});
-  return result;
+  static auto* mutex = new std::mutex;
+  static auto* graphs = new std::map<std::pair<DType, DType>, PixelGraph>;
+  PixelGraph* g = nullptr;
+  {
+    const std::lock_guard lock(*mutex);
+    g = &graphs->try_emplace({pixels.dtype(), dtype}, pixels.dtype(), dtype).first->second;
+  }
+  return run_beside(nullptr, g->graph, g->pixels, pixels, g->converted, {});
 }
 
 NDArray convert_pixels(const NDArray& pixels, DType dtype) {

@@ -1,12 +1,11 @@
 #include <weft/primitives/layers.h>
 
-#include "runtime/runtime_state.h"
+#include "primitives/run_beside.h"
 
 #include <weft/elementwise.h>
 #include <weft/error.h>
 #include <weft/graph.h>
 #include <weft/matmul.h>
-#include <weft/queue.h>
 
 #include <map>
 #include <mutex>
@@ -80,15 +79,7 @@ class Layer {
     if (!is_layer_type(images.dtype()) || !accepts(images_, images.shape()))
       throw RunError(name_ + ": the images are " + images.type().str() + ", expects f32, f16 or bf16 " + images_.str());
     Typed& layer = typed(images.dtype());
-    RunOptions options = run_;
-    if (!images.device().is_cpu()) {
-      options.backend = Backend::cuda;
-      options.device = images.device().index();
-    }
-    std::vector<TensorData> feeds;
-    const Tensor targets[] = {layer.result};
-    const Executable e = cached_executable(*layer.graph.state(), {{layer.images, images}}, targets, {}, options, feeds);
-    return buffer ? buffer->encode(e, feeds)[0] : e.run(feeds)[0];
+    return run_beside(buffer, layer.graph, layer.images, images, layer.result, run_);
   }
 
  private:

@@ -79,9 +79,9 @@ class DistanceCall final : public LibraryCall {
     std::size_t next = 0;
     const auto start = [&](std::int64_t blocks, unsigned threads, unsigned shared) {
       void* parameters[] = {&a};
-      check(driver().cuLaunchKernel(functions_[next++], static_cast<unsigned>(std::clamp<std::int64_t>(blocks, 1, 1 << 30)), 1, 1, threads, 1, 1,
-                                    shared, stream, parameters, nullptr),
-            "transforming distances");
+      const auto count = static_cast<unsigned>(std::clamp<std::int64_t>(blocks, 1, 1 << 30));
+      gpu_.start(functions_[next++], {.blocks = {count, 1, 1}, .threads = threads, .shared_bytes = shared}, stream, parameters,
+                 "transforming distances");
     };
     start((words() / packed_ + 127) / 128, 128, 0);
     start(a.images * ((a.line + 31) / 32), 1024, 0);

@@ -1,6 +1,7 @@
 #include "backend/cuda/gpu.h"
 
 #include "backend/cuda/compiler.h"
+#include "backend/cuda/side_by_side.h"
 #include "compile/disk_cache.h"
 
 #include <weft/error.h>
@@ -8,9 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <exception>
 #include <set>
-#include <thread>
 
 namespace weft::cuda {
 namespace {
@@ -296,25 +295,12 @@ std::vector<Gpu::Function> Gpu::load(std::span<const Source> sources) {
     for (std::size_t i = 0; i < sources.size(); ++i)
       if (!functions_.contains(sources[i].text) && seen.insert(sources[i].text).second) missing.push_back(i);
   }
-  std::atomic<std::size_t> next = 0;
-  std::exception_ptr failure;
-  auto work = [&] {
-    for (std::size_t k = next++; k < missing.size(); k = next++) try {
-        const std::size_t i = missing[k];
-        const CUfunction function = load_one(sources[i], result[i].was_compiled);
-        const std::lock_guard lock(mutex_);
-        functions_.emplace(sources[i].text, function);
-      } catch (...) {
-        const std::lock_guard lock(mutex_);
-        failure = std::current_exception();
-      }
-  };
-  std::vector<std::thread> threads;
-  const auto count = std::min<std::size_t>(missing.size(), std::max(1u, std::thread::hardware_concurrency()));
-  for (std::size_t t = 1; t < count; ++t) threads.emplace_back(work);
-  work();
-  for (auto& t : threads) t.join();
-  if (failure) std::rethrow_exception(failure);
+  side_by_side(missing.size(), [&](std::size_t k) {
+    const std::size_t i = missing[k];
+    const CUfunction function = load_one(sources[i], result[i].was_compiled);
+    const std::lock_guard lock(mutex_);
+    functions_.emplace(sources[i].text, function);
+  });
 
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < sources.size(); ++i) result[i].handle = functions_.find(sources[i].text)->second;

@@ -6,6 +6,7 @@
 #include "backend/cuda/group.h"
 #include "backend/cuda/library_call.h"
 #include "backend/cuda/replay.h"
+#include "backend/cuda/side_by_side.h"
 #include "backend/cuda/sort.h"
 #include "backend/cuda/staging.h"
 #include "compile/backend.h"
@@ -24,7 +25,6 @@
 #include <optional>
 #include <set>
 #include <string_view>
-#include <thread>
 #include <utility>
 
 namespace weft::cuda {
@@ -270,15 +270,11 @@ class CudaProgram : public GpuProgram {
     std::vector<ir::NodeId> nodes;
     for (ir::NodeId id = 0; id < program_.graph.size(); ++id)
       if (is_contraction(program_.graph[id])) nodes.push_back(id);
-    std::atomic<std::size_t> next = 0;
-    const auto work = [&] {
-      for (std::size_t i = next++; i < nodes.size(); i = next++) try {
-          make_contraction_call(program_.graph[nodes[i]], options, nullptr);
-        } catch (const std::exception&) {}
-    };
-    std::vector<std::jthread> threads;
-    for (std::size_t t = 1; t < std::min<std::size_t>(nodes.size(), std::thread::hardware_concurrency()); ++t) threads.emplace_back(work);
-    work();
+    side_by_side(nodes.size(), [&](std::size_t i) {
+      try {
+        make_contraction_call(program_.graph[nodes[i]], options, nullptr);
+      } catch (const std::exception&) {}
+    });
   }
 
   LibraryChoice make_contraction_call(const ir::Node& node, const LibraryOptions& options, const BiasRelu* after) {

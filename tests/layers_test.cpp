@@ -154,6 +154,24 @@ TEST(Layers, AskSourcesInOrderAndAgainWhenTheyReload) {
   EXPECT_EQ(layer(one).item(), 4) << "a reload that fails leaves the layer as it was";
 }
 
+TEST(Layers, LeaveResultsWhereTheImagesLie) {
+  ConvolutionSource source({.input_channels = 2, .output_channels = 3}, waves({3, 1, 1, 2}, 1));
+  const Convolution layer(source);
+  const NDArray images = waves({2, 4, 4, 2}, 2), expected = layer(images);
+  for (const Device device : Device::all()) {
+    const NDArray result = layer(images.to(device));
+    EXPECT_TRUE(result.device() == device);
+    EXPECT_EQ(result.to(Device::cpu()).shape(), expected.shape());
+    Queue queue;
+    CommandBuffer buffer(queue);
+    const NDArray later = layer.encode(buffer, images.to(device));
+    buffer.commit();
+    buffer.wait();
+    EXPECT_TRUE(later.device() == device);
+    EXPECT_EQ(later.to(Device::cpu()).str(), result.to(Device::cpu()).str());
+  }
+}
+
 TEST(Layers, SayWhatDoesntFit) {
   ConvolutionSource source({.input_channels = 2, .output_channels = 3}, waves({3, 1, 1, 2}, 1));
   const Convolution layer(source);

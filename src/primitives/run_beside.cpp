@@ -13,34 +13,37 @@ namespace {
 struct Prepared {
   Executable executable;
   std::vector<TensorData> feeds;
+
+  void into(CommandBuffer* buffer, std::span<TensorData> results) const {
+    if (buffer) buffer->encode(executable, feeds, results);
+    else executable.run(feeds, results);
+  }
 };
 
-Prepared prepare(Graph& graph, Tensor input, const NDArray& array, std::span<const Tensor> targets, const RunOptions& run) {
+Prepared prepare(Graph& graph, Tensor input, const NDArray& array, std::span<const Tensor> targets, RunOptions run) {
+  if (!array.device().is_cpu()) {
+    run.backend = Backend::cuda;
+    run.device = array.device().index();
+  }
   std::vector<TensorData> feeds;
-  Executable executable = cached_executable(*graph.state(), {{input, array}}, targets, {}, beside(array, run), feeds);
+  Executable executable = cached_executable(*graph.state(), {{input, array}}, targets, {}, run, feeds);
   return {std::move(executable), std::move(feeds)};
 }
 
 }  // namespace
 
-RunOptions beside(const NDArray& array, RunOptions run) {
-  if (!array.device().is_cpu()) {
-    run.backend = Backend::cuda;
-    run.device = array.device().index();
-  }
-  return run;
-}
-
 NDArray run_beside(CommandBuffer* buffer, Graph& graph, Tensor input, const NDArray& array, Tensor target, const RunOptions& run) {
   const Prepared p = prepare(graph, input, array, {&target, 1}, run);
-  return buffer ? buffer->encode(p.executable, p.feeds)[0] : p.executable.run(p.feeds)[0];
+  const TensorType type = p.executable.output_types()[0];
+  NDArray result(type.dtype, type.shape, array.device());
+  TensorData results[] = {result};
+  p.into(buffer, results);
+  return result;
 }
 
 void run_beside(CommandBuffer* buffer, Graph& graph, Tensor input, const NDArray& array, std::span<const Tensor> targets,
                 std::span<TensorData> results, const RunOptions& run) {
-  const Prepared p = prepare(graph, input, array, targets, run);
-  if (buffer) buffer->encode(p.executable, p.feeds, results);
-  else p.executable.run(p.feeds, results);
+  prepare(graph, input, array, targets, run).into(buffer, results);
 }
 
 }  // namespace weft

@@ -72,7 +72,7 @@ class Convolution {
   Convolution(Convolution&&) noexcept;
   Convolution& operator=(Convolution&&) noexcept;
 
-  /// Throws RunError for images that don't fit.
+  /// On the device where the images lie. Throws RunError for images that don't fit.
   NDArray operator()(const NDArray& images) const;
   /// When the buffer's turn comes; the layer must be kept until then.
   NDArray encode(CommandBuffer& buffer, const NDArray& images) const;

@@ -10,11 +10,15 @@ namespace weft::cuda {
 namespace {
 
 constexpr std::string_view arguments = R"(
+// 32 rows of a column: a bit for each, and the closest sites above and below them: how far they are from the first and the last row, `none` for none;
+// where 64 bits are needed, or the sites' places, their rows, -1 for none.
+struct alignas(8) Word {
+  unsigned sites;
+  Place above, below;
+};
 struct Arguments {
   const Bits* pixels;
-  unsigned* sites;                       // a word for each band of 32 rows and each element of a line
-  int2* around;                          // as many: rows of the closest sites above and below the band, -1 for none
-  ushort2* distances_around;             // instead of it: how far they are from the band's first and last row, `none` for none
+  Word* words;                           // for each band of 32 rows those of a line's elements
   int* rows;                             // rows of the closest sites in the pixels' columns, -1 for none
   int* firsts;                           // for each block, as many as a row has intervals and one more
   float* distances;
@@ -37,15 +41,15 @@ extern "C" __global__ void find_sites(const __grid_constant__ Arguments a) {
     const long long band_of_all = i / across, image = band_of_all / a.bands;
     const int band = int(band_of_all - image * a.bands), rows = min(32, a.height - 32 * band);
     const Pack* from = (const Pack*)a.pixels + (image * a.height + 32ll * band) * across + (i - band_of_all * across);
-    unsigned words[packed] = {};
-#pragma unroll 16
+    unsigned sites[packed] = {};
+#pragma unroll 8
     for (int row = 0; row < rows; ++row) {
       const Pack pixels = from[row * across];
 #pragma unroll
-      for (int k = 0; k < packed; ++k) words[k] |= unsigned(is_site(pixels.at[k])) << row;
+      for (int k = 0; k < packed; ++k) sites[k] |= unsigned(is_site(pixels.at[k])) << row;
     }
 #pragma unroll
-    for (int k = 0; k < packed; ++k) a.sites[i * packed + k] = words[k];
+    for (int k = 0; k < packed; ++k) a.words[i * packed + k].sites = sites[k];
   }
 }
 )";
@@ -65,7 +69,7 @@ extern "C" __global__ void carry(const __grid_constant__ Arguments a) {
     if (is_inside)
 #pragma unroll 4
       for (int band = begin; band < end; ++band) {
-        const unsigned word = a.sites[at + band * a.line];
+        const unsigned word = a.words[at + band * a.line].sites;
         if (word) {
           if (low < 0) low = 32 * band + __ffs(word) - 1;
           high = 32 * band + 31 - __clz(word);
@@ -79,17 +83,15 @@ extern "C" __global__ void carry(const __grid_constant__ Arguments a) {
     for (int p = piece; ++p < 32 && below < 0;) below = first[p][lane];
     if (is_inside) {
       for (int band = begin; band < end; ++band) {
-        const long long i = at + band * a.line;
-        if (is_narrow) a.distances_around[i].x = above < 0 ? none : 32 * band - above;
-        else a.around[i].x = above;
-        const unsigned word = a.sites[i];
+        Word& w = a.words[at + band * a.line];
+        w.above = !is_narrow ? above : above < 0 ? none : 32 * band - above;
+        const unsigned word = w.sites;
         if (word) above = 32 * band + 31 - __clz(word);
       }
       for (int band = end; band-- > begin;) {
-        const long long i = at + band * a.line;
-        if (is_narrow) a.distances_around[i].y = below < 0 ? none : below - 32 * band - 31;
-        else a.around[i].y = below;
-        const unsigned word = a.sites[i];
+        Word& w = a.words[at + band * a.line];
+        w.below = !is_narrow ? below : below < 0 ? none : below - 32 * band - 31;
+        const unsigned word = w.sites;
         if (word) below = 32 * band + __ffs(word) - 1;
       }
     }
@@ -105,10 +107,9 @@ extern "C" __global__ void place_sites(const __grid_constant__ Arguments a) {
   for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < all; i += (long long)gridDim.x * blockDim.x) {
     const long long row_of_all = i / a.line, image = row_of_all / a.height;
     const int y = int(row_of_all - image * a.height), bit = y % 32;
-    const long long at = (image * a.bands + y / 32) * a.line + (i - row_of_all * a.line);
-    const unsigned word = a.sites[at], to_here = word & (0xffffffffu >> (31 - bit)), from_here = word >> bit;
-    const int2 around = a.around[at];
-    const int above = to_here ? y - bit + 31 - __clz(to_here) : around.x, below = from_here ? y + __ffs(from_here) - 1 : around.y;
+    const Word word = a.words[(image * a.bands + y / 32) * a.line + (i - row_of_all * a.line)];
+    const unsigned to_here = word.sites & (0xffffffffu >> (31 - bit)), from_here = word.sites >> bit;
+    const int above = to_here ? y - bit + 31 - __clz(to_here) : word.above, below = from_here ? y + __ffs(from_here) - 1 : word.below;
     a.rows[i] = above >= 0 && (below < 0 || y - above <= below - y) ? above : below;
   }
 }
@@ -157,10 +158,9 @@ template <int size> __device__ void halve(const int4* heights, unsigned short* f
   }
 }
 
-/// What one channel of a row is read from and written to: each `step`-th element, x of them below `width`.
+/// What one channel of a row is read from and written to: every `step`-th element.
 struct Row {
-  const unsigned* sites;
-  const ushort2* around;
+  const Word* words;
   float* distances;
   unsigned step;
   int width, bit, most_squared;
@@ -170,17 +170,19 @@ __device__ void solve(const Row& row, int4* heights) {
   int* height = (int*)heights;
   const int intervals = (row.width + interval - 1) / interval, padded = intervals * interval;
   unsigned short* firsts = (unsigned short*)(height + padded);
-  const unsigned low_bits = 0xffffffffu >> (31 - row.bit);
-  for (int x = threadIdx.x; x < padded; x += blockDim.x) {
-    int g = none;
-    if (x < row.width) {
-      const unsigned word = row.sites[x * row.step], to_here = word & low_bits, from_here = word >> row.bit;
-      const ushort2 around = row.around[x * row.step];
-      const int above = to_here ? row.bit - 31 + __clz(to_here) : around.x + row.bit;
-      const int below = from_here ? __ffs(from_here) - 1 : around.y + 31 - row.bit;
-      g = min(min(above, below), none);
-    }
+  const unsigned low_bits = 0xffffffffu >> (31 - row.bit), stride = blockDim.x * row.step;
+  const Word* from = row.words + threadIdx.x * row.step;
+  for (int x = threadIdx.x; x < row.width; x += blockDim.x, from += stride) {
+    const Word word = *from;
+    const unsigned to_here = word.sites & low_bits, from_here = word.sites >> row.bit;
+    const int above = to_here ? row.bit - 31 + __clz(to_here) : word.above + row.bit;
+    const int below = from_here ? __ffs(from_here) - 1 : word.below + 31 - row.bit;
+    const int g = min(min(above, below), none);
     height[x] = g * g + x * x;
+  }
+  if (row.width + threadIdx.x < padded) {
+    const int x = row.width + threadIdx.x;
+    height[x] = none * none + x * x;
   }
   __syncthreads();
   if (threadIdx.x < 64) {
@@ -195,18 +197,23 @@ __device__ void solve(const Row& row, int4* heights) {
     else halve<8>(heights, firsts, intervals, stride, count);
     __syncthreads();
   }
-  for (int x = threadIdx.x; x < row.width; x += blockDim.x) {
-    const int high = firsts[x / interval + 1], m = -x;
-    int best = greatest, at = firsts[x / interval], step = 8 * m * at;
-    const int4* from = heights + at;
-#pragma unroll 2
-    for (; at <= high; ++at, ++from, step += 8 * m) best = min(least_of(*from, m) + step, best);
+  float* to = row.distances + threadIdx.x * row.step;
+  for (int x = threadIdx.x; x < row.width; x += blockDim.x, to += stride) {
+    const unsigned short* ends = firsts + unsigned(x) / interval;
+    const int m = -x;
+    int best = greatest, left = ends[1] - ends[0], step = 8 * m * ends[0];
+    const int4* at = heights + ends[0];
+#pragma unroll 1
+    do {
+      best = min(least_of(*at++, m) + step, best);
+      step += 8 * m;
+    } while (--left >= 0);
     const int squared = best + x * x;
     // The root of 0 would be taken the long way.
     float distance = squared < 1 << 24 ? sqrtf(float(max(squared, 1))) : float(sqrt(double(squared)));
     if (squared == 0) distance = 0;
     if (squared > row.most_squared) distance = __int_as_float(0x7f800000);
-    row.distances[x * row.step] = distance;
+    *to = distance;
   }
   __syncthreads();
 }
@@ -217,7 +224,7 @@ extern "C" __global__ void solve_rows(const __grid_constant__ Arguments a) {
   for (long long row_of_all = blockIdx.x; row_of_all < a.images * a.height; row_of_all += gridDim.x) {
     const long long image = row_of_all / a.height, y = row_of_all - image * a.height, band = (image * a.bands + y / 32) * a.line;
     for (int c = 0; c < a.channels; ++c)
-      solve({a.sites + band + c, a.distances_around + band + c, a.distances + row_of_all * a.line + c, unsigned(a.channels), a.width, int(y % 32), most_squared},
+      solve({a.words + band + c, a.distances + row_of_all * a.line + c, unsigned(a.channels), a.width, int(y % 32), most_squared},
             heights);
   }
 }
@@ -312,6 +319,7 @@ DistanceSources distance_sources(DType pixel, bool is_packed, bool is_narrow, in
     text += "constexpr int packed = " + std::to_string(knows_pixels && is_packed && bytes < 4 ? 4 / bytes : 1) + ";\n";
     text +=
         std::string("constexpr bool is_narrow = ") + (is_narrow ? "true" : "false") + ", has_indices = " + (index_bytes ? "true" : "false") + ";\n";
+    text += std::string("typedef ") + (is_narrow ? "unsigned short" : "int") + " Place;\n";
     text += std::string("typedef ") + (index_bytes == 8 ? "long long" : "int") + " Index;\n";
     return text.append(arguments).append(body);
   };

@@ -11,9 +11,7 @@ namespace {
 /// As the source has it.
 struct Arguments {
   const void* pixels = nullptr;
-  void* sites = nullptr;
-  void* around = nullptr;
-  void* distances_around = nullptr;
+  void* words = nullptr;
   void* rows = nullptr;
   void* firsts = nullptr;
   void* distances = nullptr;
@@ -70,10 +68,9 @@ class DistanceCall final : public LibraryCall {
     const auto at = parts();
     auto* memory = static_cast<std::byte*>(scratch);
     a.pixels = operands[0];
-    a.sites = memory;
-    a.around = a.distances_around = memory + at[0];
-    a.rows = memory + at[1];
-    a.firsts = memory + at[2];
+    a.words = memory;
+    a.rows = memory + at[0];
+    a.firsts = memory + at[1];
     a.distances = results[0];
     a.indices = results.size() > 1 ? results[1] : nullptr;
     std::size_t next = 0;
@@ -93,12 +90,12 @@ class DistanceCall final : public LibraryCall {
   std::int64_t words() const { return all_.images * all_.bands * all_.line; }
 
   /// Where the scratch memory's parts after the first begin, and where the last ends.
-  std::array<std::size_t, 4> parts() const {
-    std::array<std::size_t, 4> ends{};
-    ends[0] = aligned(words() * 4);
-    ends[1] = ends[0] + aligned(words() * (is_narrow_ ? 4 : 8));
-    ends[2] = ends[1] + (is_narrow_ ? 0 : aligned(t_.element_count() * 4));
-    ends[3] = ends[2] + (is_narrow_ ? 0 : aligned(blocks_ * ((t_.width + wide_interval - 1) / wide_interval + 1) * 4));
+  std::array<std::size_t, 3> parts() const {
+    const std::int64_t firsts = blocks_ * ((t_.width + wide_interval - 1) / wide_interval + 1);
+    std::array<std::size_t, 3> ends{};
+    ends[0] = aligned(words() * (is_narrow_ ? 8 : 16));
+    ends[1] = ends[0] + (is_narrow_ ? 0 : aligned(t_.element_count() * 4));
+    ends[2] = ends[1] + (is_narrow_ ? 0 : aligned(firsts * 4));
     return ends;
   }
 

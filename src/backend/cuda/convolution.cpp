@@ -104,7 +104,7 @@ LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::
   };
   const auto bytes_of = [](const TensorType& t) { return static_cast<std::size_t>(t.shape.element_count()) * size_of(t.dtype); };
   const std::string problem = described(node.op->name, type.dtype, g, options.tf32) + (after ? after->str() : "") +
-                              (has_cudnn ? "\ncudnn " + cudnn_version() : "\nno cudnn") + " cublas " + cublas_version() + " tiles 2";
+                              (has_cudnn ? "\ncudnn " + cudnn_version() : "\nno cudnn") + " cublas " + cublas_version() + " tiles 3";
   // Of sums in f32, rounded to the type in the end.
   const double most_difference = type.dtype == bf16 ? 2e-2 : type.dtype == f16 || options.tf32 ? 4e-3 : 1e-4;
   std::vector<std::size_t> operand_bytes{bytes_of(first), bytes_of(second)};

@@ -10,13 +10,13 @@ namespace {
 using Member = ConvolutionMember;
 using Geometry = ConvolutionGeometry;
 
-// rows, columns, depth, of a thread, stages, resident
+// rows, columns, depth, of a thread, stages, resident, slowness
 constexpr TilesConfig tiles_f32[] = {
-    {128, 128, 16, 8, 8, 3, 2}, {256, 64, 16, 8, 8, 3, 2}, {128, 64, 16, 8, 8, 3, 3}, {64, 64, 32, 8, 4, 3, 4},
-    {256, 32, 16, 8, 8, 3, 3},  {128, 32, 16, 8, 8, 4, 5}, {128, 32, 16, 8, 4, 4, 4}, {64, 32, 16, 4, 4, 4, 4},
-    {32, 64, 16, 4, 4, 4, 4},   {32, 32, 32, 4, 4, 3, 6},  {16, 128, 32, 2, 8, 3, 4}, {16, 64, 32, 4, 4, 4, 8},
+    {128, 128, 16, 8, 8, 3, 2, 1.6}, {256, 64, 16, 8, 8, 3, 2, 1.55}, {128, 64, 16, 8, 8, 3, 3, 1.6},  {64, 64, 32, 8, 4, 3, 4, 1.7},
+    {256, 32, 16, 8, 8, 3, 3, 1.85}, {128, 32, 16, 8, 8, 4, 5, 2.25}, {128, 32, 16, 8, 4, 4, 4, 1.75}, {64, 32, 16, 4, 4, 4, 4, 1.8},
+    {32, 64, 16, 4, 4, 4, 4, 1.75},  {32, 32, 32, 4, 4, 3, 6, 2.5},   {16, 128, 32, 2, 8, 3, 4, 1.4},  {16, 64, 32, 4, 4, 4, 8, 2.7},
 };
-constexpr TilesConfig tiles_f64[] = {{64, 64, 16, 4, 4, 3, 2}, {32, 32, 16, 2, 4, 3, 4}};
+constexpr TilesConfig tiles_f64[] = {{64, 64, 16, 4, 4, 3, 2, 1.6}, {32, 32, 16, 2, 4, 3, 4, 2.2}};
 
 TilesDivisor divisor_of(std::int64_t by) {
   // ceiling(2^(32 + shift) / by) - 2^32, where 2^shift is the least power of 2 not below it.

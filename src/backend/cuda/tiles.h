@@ -27,7 +27,8 @@ struct TilesDesc {
 /// terms are under way in `stages` places.
 struct TilesConfig {
   int rows, columns, depth, thread_rows, thread_columns, stages;
-  int resident;  ///< blocks that a multiprocessor has registers for
+  int resident;     ///< blocks that a multiprocessor has registers for
+  double slowness;  ///< how much longer multiplying takes than instructions that multiply and add would alone, of many blocks
 
   int threads() const { return rows / thread_rows * (columns / thread_columns); }
   std::string str() const;

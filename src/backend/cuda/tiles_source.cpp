@@ -119,6 +119,7 @@ __device__ Spot tap(const Arguments& a, const Class& c, int index, int& weight) 
 }
 
 __device__ void find_rows(const Arguments& a, const Class& c, int first, Shared& s) {
+#pragma unroll 1
   for (int r = threadIdx.x; r < rows; r += threads) {
     const int row = first + r;
     Spot spot = nowhere();
@@ -132,17 +133,16 @@ __device__ void find_rows(const Arguments& a, const Class& c, int first, Shared&
   }
 }
 
-__device__ void find_terms(const Arguments& a, const Class& c, int tile, Shared& s) {
-  if (threadIdx.x >= depth) return;
-  const int term = tile * depth + threadIdx.x, stage = tile % stages;
+__device__ void find_term(const Arguments& a, const Class& c, int tile, int at, Shared& s) {
+  const int term = tile * depth + at, stage = tile % stages;
   Spot spot = nowhere();
   int right = -1;
   if (term < c.terms) {
     spot = is_weights_gradient ? place(a, c, term, right) : tap(a, c, term, right);
     if (!is_data_gradient) right = term * a.right_pitch;
   }
-  s.of_terms[stage][threadIdx.x] = spot;
-  s.right_of_terms[stage][threadIdx.x] = right;
+  s.of_terms[stage][at] = spot;
+  s.right_of_terms[stage][at] = right;
 }
 
 __device__ void load(const Arguments& a, const Element* left, const Element* right, int first_column, int stage, Shared& s) {
@@ -234,8 +234,10 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
   const Element *left = a.left + group * a.left_group, *right = a.right + group * a.right_group;
 
   find_rows(a, c, first_row, s);
-  for (int i = 0; i < stages; ++i) find_terms(a, c, begin + i, s);
+#pragma unroll 1
+  for (int t = threadIdx.x; t < stages * depth; t += threads) find_term(a, c, begin + t / depth, t % depth, s);
   __syncthreads();
+#pragma unroll 1
   for (int i = 0; i < stages - 1; ++i) {
     if (begin + i < end) load(a, left, right, first_column, (begin + i) % stages, s);
     end_of_copies();
@@ -253,7 +255,7 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
     __syncthreads();
     if (tile + stages - 1 < end) load(a, left, right, first_column, (tile + stages - 1) % stages, s);
     end_of_copies();
-    find_terms(a, c, tile + stages, s);
+    if (threadIdx.x < depth) find_term(a, c, tile + stages, threadIdx.x, s);
     multiply(s.left[tile % stages], s.right[tile % stages], down, across, sum);
   }
 

@@ -102,7 +102,7 @@ TEST(WeftImage, TakesEveryOptionOfLines) {
   const Folder folder;
   save_rectangle(folder / "in.png");
   const auto lines = [&](const std::string& options) {
-    const auto run = weft(folder, "image lines" + quoted(folder / "in.png") + " --json - " + options);
+    const auto run = weft(folder, "image lines" + quoted(folder / "in.png") + " --json " + options);
     EXPECT_EQ(run.status, 0) << run.err;
     return nlohmann::json::parse(run.out).at("lines").size();
   };

@@ -169,6 +169,15 @@ TEST(ImageFile, FormatsGoByEndingAndByFirstBytes) {
   expect_run_error([&] { io::load_image(folder.with("b.png", "")); }, "is neither PNG");
 }
 
+TEST(ImageFile, MorePixelsThanAllowedAreRefused) {
+  for (const ImageFormat format : {ImageFormat::png, ImageFormat::jpeg, ImageFormat::pnm, ImageFormat::pnm_plain}) {
+    if (format == ImageFormat::jpeg && !io::has_jpeg()) continue;
+    const std::string file = testing::text_of(io::encode_image(counting(u8, {20, 30, 3}), format));
+    EXPECT_EQ(decode(file, {.most_pixels = 600}).shape(), (Shape{20, 30, 3}));
+    expect_run_error([&] { decode(file, {.most_pixels = 599}); }, "has 30 x 20 pixels, more than the 599 that may be read");
+  }
+}
+
 TEST(ImageFile, ArraysThatAreNoImagesAreRefused) {
   const auto encode = [](TensorType type, ImageFormat format) { return [=] { io::encode_image(NDArray(type), format); }; };
   expect_run_error(encode({f32, {2, 2}}, ImageFormat::png), "elements must be u8 or u16");

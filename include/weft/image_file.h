@@ -26,6 +26,9 @@ struct ImageReadOptions {
   bool keep_16_bits = false;
   /// Turn and mirror the image as its EXIF orientation asks (JPEG, and PNG with an eXIf chunk), so that it is upright.
   bool apply_orientation = true;
+  /// Refuse images of more pixels before memory is taken for them: a small file can hold a large image, some 1000 bytes of pixels for each of its
+  /// own.
+  std::int64_t most_pixels = 0x7fffffff;
 };
 
 struct ImageWriteOptions {

@@ -103,7 +103,10 @@ void add_image_lines_command(CLI::App& image) {
   CLI::App* command = image.add_subcommand("lines", "Straight line segments, by EDLines");
   command->add_option("in", o->in, "The picture")->required()->type_name("IN");
   command->add_option("out", o->out, "The picture with its lines drawn over it")->type_name("OUT.png|jpg|ppm");
-  command->add_option("--json", o->json, "Write the lines as JSON, the strongest first; - prints it")->type_name("FILE");
+  command->add_option("--json", o->json, "Write the lines as JSON, the strongest first; without a file, print them")
+      ->expected(0, 1)
+      ->default_str("-")
+      ->type_name("[FILE]");
   command->add_option("--edges", o->edges, "Write the edges: white on black")->type_name("OUT.png|jpg|ppm");
   command->add_option("--sigma", lines.gaussian_sigma, "Smooth by a Gaussian so many pixels wide; 2 if not given")->type_name("PIXELS");
   command->add_option("--min-length", lines.min_line_length, "Leave out shorter lines; 32 if not given, 0: whatever validation can accept")

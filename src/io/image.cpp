@@ -37,6 +37,13 @@ ImageFormat format_of(const std::filesystem::path& path) {
 
 }  // namespace
 
+void check_pixels(std::int64_t width, std::int64_t height, const ImageReadOptions& options, std::string_view format, const std::string& name) {
+  if (static_cast<__int128>(width) * height > options.most_pixels)
+    fail(format, name,
+         "has " + std::to_string(width) + " x " + std::to_string(height) + " pixels, more than the " + std::to_string(options.most_pixels) +
+             " that may be read");
+}
+
 ImageSizes checked_sizes(const NDArray& image, bool deep, std::int64_t largest, std::string_view format, const std::filesystem::path& path) {
   const auto refuse = [&](const std::string& why) { fail(format, path, "an array " + image.type().str() + " isn't an image: " + why); };
   if (image.dtype() != u8 && !(deep && image.dtype() == u16)) refuse(deep ? "elements must be u8 or u16" : "elements must be u8");
@@ -50,7 +57,7 @@ ImageSizes checked_sizes(const NDArray& image, bool deep, std::int64_t largest, 
 NDArray decode_image(std::span<const std::byte> bytes, const ImageReadOptions& options, const std::string& name) {
   const auto oriented = [&](const Decoded& d) { return options.apply_orientation ? upright(d.image, d.orientation) : d.image; };
   if (begins_with(bytes, "\x89PNG")) return oriented(decode_png(bytes, options, name));
-  if (begins_with(bytes, "\xff\xd8\xff")) return oriented(decode_jpeg(bytes, name));
+  if (begins_with(bytes, "\xff\xd8\xff")) return oriented(decode_jpeg(bytes, options, name));
   if (bytes.size() >= 2 && bytes[0] == std::byte{'P'} && std::isdigit(std::to_integer<int>(bytes[1]))) return decode_pnm(bytes, options, name);
   fail(format_name, name, "is neither PNG nor JPEG nor PPM nor PGM, going by how it begins");
 }

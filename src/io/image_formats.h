@@ -14,12 +14,15 @@ struct Decoded {
 };
 
 Decoded decode_png(std::span<const std::byte> bytes, const ImageReadOptions& options, const std::string& name);
-Decoded decode_jpeg(std::span<const std::byte> bytes, const std::string& name);
+Decoded decode_jpeg(std::span<const std::byte> bytes, const ImageReadOptions& options, const std::string& name);
 NDArray decode_pnm(std::span<const std::byte> bytes, const ImageReadOptions& options, const std::string& name);
 
 std::vector<std::byte> encode_png(const NDArray& image, const std::filesystem::path& path);
 std::vector<std::byte> encode_jpeg(const NDArray& image, const ImageWriteOptions& options, const std::filesystem::path& path);
 std::vector<std::byte> encode_pnm(const NDArray& image, bool plain, const std::filesystem::path& path);
+
+/// Throws RunError, as `fail` does, for more pixels than the options allow.
+void check_pixels(std::int64_t width, std::int64_t height, const ImageReadOptions& options, std::string_view format, const std::string& name);
 
 struct ImageSizes {
   std::int64_t height = 0, width = 0, channels = 1;

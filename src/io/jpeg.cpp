@@ -152,14 +152,15 @@ NDArray rgb_of_cmyk(const NDArray& image, bool inverted) {
 
 bool has_jpeg() { return true; }
 
-Decoded decode_jpeg(std::span<const std::byte> bytes, const std::string& name) {
+Decoded decode_jpeg(std::span<const std::byte> bytes, const ImageReadOptions& options, const std::string& name) {
   Reader reader;
   const auto broken = [&] { fail(format, name, std::string("is broken: ") + reader.session.message); };
   if (!reader.read_header(bytes)) broken();
-  // An MCU has at least one bit, and at most 32 x 32 pixels where it has eight blocks.
   const std::int64_t height = reader.codec.image_height, width = reader.codec.image_width;
+  // An MCU has at least one bit, and at most 32 x 32 pixels where it has eight blocks.
   if (height * width / 1024 > static_cast<std::int64_t>(bytes.size()))
     fail(format, name, "is truncated, or its header lies: its size takes more bytes than it has");
+  check_pixels(width, height, options, format, name);
   const bool cmyk = reader.codec.out_color_space == JCS_CMYK;
   const std::int64_t channels = cmyk ? 4 : reader.codec.out_color_space == JCS_GRAYSCALE ? 1 : 3;
   Decoded decoded{NDArray(u8, {height, width, channels}), orientation_of(reader.codec)};
@@ -190,7 +191,7 @@ namespace weft::io {
 
 bool has_jpeg() { return false; }
 
-Decoded decode_jpeg(std::span<const std::byte>, const std::string& name) {
+Decoded decode_jpeg(std::span<const std::byte>, const ImageReadOptions&, const std::string& name) {
   fail("jpeg file", name, "can't be read, this weft was built without libjpeg");
 }
 

@@ -167,6 +167,7 @@ Decoded decode_png(std::span<const std::byte> bytes, const ImageReadOptions& opt
   // Deflate codes at most 258 bytes in 2 bits, so that a header that promises more than the file can hold is known here.
   const auto packed = static_cast<unsigned __int128>(height) * png_get_rowbytes(reader.png, reader.info);
   if (packed / 1032 > bytes.size()) fail(format, name, "is truncated, or its header lies: its size takes more bytes than it can hold");
+  check_pixels(width, height, options, format, name);
   const bool deep = options.keep_16_bits && png_get_bit_depth(reader.png, reader.info) == 16;
   if (!set_transforms(reader.png, reader.info, deep)) broken();
   const std::int64_t channels = png_get_channels(reader.png, reader.info);

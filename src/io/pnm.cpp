@@ -79,6 +79,7 @@ NDArray decode_pnm(std::span<const std::byte> bytes, const ImageReadOptions& opt
   const auto samples = static_cast<unsigned __int128>(width) * static_cast<unsigned __int128>(height) * static_cast<unsigned>(channels);
   const auto least = plain ? 2 * samples - 1 : samples * (maximum > 255 ? 2 : 1);
   if (least > scanner.rest().size()) fail(format, name, "is truncated, or its header lies: its size takes more bytes than it has");
+  check_pixels(width, height, options, format, name);
   if (maximum > 255 && options.keep_16_bits) {
     NDArray image(u16, {height, width, channels});
     read_samples<std::uint16_t>(scanner, plain, maximum, image.elements<std::uint16_t>(), name);

@@ -40,7 +40,7 @@ constexpr std::int64_t least_multiplications = 1 << 17;
 constexpr std::int64_t least_in_group = 4;
 
 /// The name of the way by windows; those by cuDNN are this and an engine, those by tiles this and which.
-constexpr std::string_view windows = "windows", cudnn_prefix = "cudnn ", tiles_prefix = "tiles ";
+constexpr std::string_view windows = "windows", cudnn_prefix = "cudnn ";
 /// Engines that are tried.
 constexpr std::size_t most_engines = 6;
 
@@ -104,7 +104,7 @@ LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::
   };
   const auto bytes_of = [](const TensorType& t) { return static_cast<std::size_t>(t.shape.element_count()) * size_of(t.dtype); };
   const std::string problem = described(node.op->name, type.dtype, g, options.tf32) + (after ? after->str() : "") +
-                              (has_cudnn ? "\ncudnn " + cudnn_version() : "\nno cudnn") + " cublas " + cublas_version() + " tiles 3";
+                              (has_cudnn ? "\ncudnn " + cudnn_version() : "\nno cudnn") + " cublas " + cublas_version() + std::string(tiles_version);
   // Of sums in f32, rounded to the type in the end.
   const double most_difference = type.dtype == bf16 ? 2e-2 : type.dtype == f16 || options.tf32 ? 4e-3 : 1e-4;
   std::vector<std::size_t> operand_bytes{bytes_of(first), bytes_of(second)};

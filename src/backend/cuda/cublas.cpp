@@ -269,7 +269,6 @@ struct ByTiles {
   ConvolutionMember member = ConvolutionMember::forward;
   ConvolutionGeometry geometry = {};
 };
-constexpr std::string_view tiles_prefix = "tiles ";
 
 std::optional<ByTiles> by_tiles(const ProductShape& p, const LibraryOptions& options) {
   // For larger ones cuBLASLt has the faster kernels.
@@ -319,7 +318,7 @@ Found find_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape
                               (p.transpose_b ? ", right side transposed" : "") + (p.a.batch_stride == 0 ? ", one left side" : "") +
                               (p.b.batch_stride == 0 ? ", one right side" : "") + ", " +
                               (options.tf32 && dtype == f32 ? "tf32" : std::string(name_of(dtype))) + " to " + std::string(name_of(result_dtype)) +
-                              (after ? after->str() : "") + "\ncublaslt " + cublas().version + (tiles ? " tiles 3" : "");
+                              (after ? after->str() : "") + "\ncublaslt " + cublas().version + std::string(tiles ? tiles_version : "");
   std::vector<std::size_t> result_bytes{bytes_of(p.result, result_dtype)};
   if (after && after->positive >= 0)
     result_bytes.insert(after->is_positive_first() ? result_bytes.begin() : result_bytes.end(),

@@ -69,7 +69,7 @@ std::vector<TensorData> Setup::feeds(const Executable& executable) const {
 std::vector<Workload> workloads() {
   std::vector<Workload> all;
   for (const auto family : {compile_workloads, elementwise_workloads, math_workloads, row_workloads, contraction_workloads, digits_workloads,
-                            gan_workloads, lstm_workloads, optimizer_workloads}) {
+                            gan_workloads, lstm_workloads, optimizer_workloads, picture_workloads}) {
     auto rows = family();
     std::move(rows.begin(), rows.end(), std::back_inserter(all));
   }

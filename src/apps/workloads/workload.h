@@ -21,6 +21,8 @@ class Setup {
 
   /// A placeholder of this shape that is fed random floating-point numbers, about normal with deviation 1.
   Tensor feed(Shape shape, DType dtype = f32);
+  /// One that is fed this.
+  Tensor feed(NDArray value);
   /// A placeholder that is fed integers (i32) from 0 to below `bound`.
   Tensor feed_integers(Shape shape, std::int64_t bound);
   /// Feeds a placeholder that the graph has, with random numbers if they are floating-point, otherwise zeros.
@@ -31,7 +33,6 @@ class Setup {
   std::vector<TensorData> feeds(const Executable& executable) const;
 
  private:
-  Tensor feed(NDArray value);
   NDArray random(const TensorType& type) const;
   std::vector<std::pair<Tensor, NDArray>> feeds_;
 };
@@ -64,6 +65,7 @@ std::vector<Workload> digits_workloads();
 std::vector<Workload> gan_workloads();
 std::vector<Workload> lstm_workloads();
 std::vector<Workload> optimizer_workloads();
+std::vector<Workload> picture_workloads();
 
 /// A training step of the digits network: two 5x5 convolutions of 32 and 64 channels, each with relu and pooling by 2, dense
 /// layers of 1024 and 10, cross entropy with the labels' indices, SGD.

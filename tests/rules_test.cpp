@@ -302,6 +302,14 @@ std::vector<RuleCase> movement_cases_of_rules() {
        [](T x) { return slice(pad(x[0], {2}, {3}, {.interior = {2}}), {.begin = {-4}, .end = {1}, .stride = {-3}}); },
        {{{5}}, {{4}}},
        all},
+      {"slice of a product of a row", [](T x) { return slice(matmul(x[0], x[1]) + x[2], 1, 2, 3); }, {{{1, 4}, {4, 7}, {7}}}, numbers()},
+      {"slice of a product of a row",
+       [](T x) {
+         return slice(x[2] + (matmul(x[0], x[1], {.transpose_b = true}) + matmul(x[0], x[3])),
+                      {.begin = {0, 0, 6}, .end = {1, 1, 0}, .stride = {1, 1, -2}});
+       },
+       {{{1, 1, 4}, {7, 4}, {1}, {1, 4, 7}}},
+       {f32, i32}},
       {"slice of a concat",
        [](T x) {
          return slice(concat({x[0], x[1], x[0]}, 0), 0, 4, 2);

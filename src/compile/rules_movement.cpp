@@ -177,6 +177,50 @@ Replacement slice_of_concat(Match& m) {
   return m.add("slice", {whole}, range.attributes());
 }
 
+/// Sums in a row of a product of which a slice is looked for.
+constexpr int most_sums = 4;
+
+/// Whether the value is the product of one row and a matrix, or a sum of such and others.
+bool has_row_product(const Match& m, ir::Value v, int sums) {
+  if (m.is(v, "matmul")) return m.type(v).shape.element_count() == m.type(v).shape[m.type(v).shape.rank() - 1];
+  return m.is(v, "add") && sums < most_sums &&
+         std::ranges::any_of(m.producer(v).operands, [&](ir::Value operand) { return has_row_product(m, operand, sums + 1); });
+}
+
+/// What the range, which is whole but for the last dimension, takes of an operand that may lack dimensions in front or be broadcast.
+ir::Value columns_of(Match& m, ir::Value v, const Range& range, int sums) {
+  if (!has_row_product(m, v, sums)) {
+    const Shape shape = m.type(v).shape;
+    if (shape.rank() == 0 || shape[shape.rank() - 1] == 1) return v;
+    Range own(m.node);
+    own.start.assign(static_cast<std::size_t>(shape.rank()), 0), own.stride.assign(own.start.size(), 1), own.size = sizes_of(shape);
+    own.start.back() = range.start.back(), own.stride.back() = range.stride.back(), own.size.back() = range.size.back();
+    return m.add("slice", {v}, own.attributes());
+  }
+  const ir::Node node = m.producer(v);
+  if (node.op->name == "add") {
+    const ir::Value x = columns_of(m, node.operands[0], range, sums + 1), y = columns_of(m, node.operands[1], range, sums + 1);
+    return m.add("add", {x, y}, node.attributes);
+  }
+  const Shape matrix = m.type(node.operands[1]).shape;
+  const auto axis = static_cast<std::size_t>(matrix.rank() - (node.attributes.flag("transpose_b") ? 2 : 1));
+  Range own(m.node);
+  own.start.assign(static_cast<std::size_t>(matrix.rank()), 0), own.stride.assign(own.start.size(), 1), own.size = sizes_of(matrix);
+  own.start[axis] = range.start.back(), own.stride[axis] = range.stride.back(), own.size[axis] = range.size.back();
+  const ir::Value columns = m.add("slice", {node.operands[1]}, own.attributes());
+  return m.add("matmul", {node.operands[0], columns}, node.attributes);
+}
+
+/// A product of a row is a reduction like any other, so that what reads parts of it can be computed with it.
+Replacement slice_of_row_product(Match& m) {
+  const Range range(m.node);
+  if (range.is_empty() || !has_row_product(m, m.operand(0), 0)) return std::nullopt;
+  const Shape& shape = m.type(m.operand(0)).shape;
+  for (std::size_t d = 0; d + 1 < range.rank(); ++d)
+    if (!range.is_whole(shape, d)) return std::nullopt;
+  return columns_of(m, m.operand(0), range, 0);
+}
+
 // Pad, concat and gather ------------------------------------------------------------------------------------------------
 
 Replacement pad_of_nothing(Match& m) { return m.type(m.operand(0)) == m.type() ? Replacement(m.operand(0)) : std::nullopt; }
@@ -299,6 +343,7 @@ constexpr Rule table[] = {
     {"slice of a broadcast", "slice", "slice(broadcast(x)) is broadcast(slice(x))", slice_of_broadcast},
     {"slice of a pad", "slice", "a slice within what was padded is one of it, a slice within the padding is its value", slice_of_pad},
     {"slice of a concat", "slice", "parts that the slice takes nothing of are left out", slice_of_concat},
+    {"slice of a product of a row", "slice", "slice(x w + b) is x slice(w) + slice(b) where x is one row", slice_of_row_product},
     {"pad of nothing", "pad", "a pad of no width is nothing", pad_of_nothing},
     {"pad of a pad", "pad", "two pads with one value are one", pad_of_pad},
     {"sum of pads", "add", "the sum of two pads with zeros whose operands lie side by side is a pad of their concatenation", sum_of_pads, 0, 1},

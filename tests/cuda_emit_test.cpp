@@ -11,11 +11,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <numeric>
 #include <set>
 #include <span>
 #include <string>
@@ -26,8 +28,8 @@ namespace {
 
 constexpr cuda::DeviceProperties h100{.compute_capability = 90, .multiprocessors = 132, .shared_bytes_per_block = 232448};
 
-/// The kernels of a graph, when no library takes any operation but sorting, and what loops and branches compute is left out.
-std::vector<cuda::Generated> kernels_of(Graph& g, const std::vector<FeedType>& feeds, const Tensors& targets) {
+/// What is computed for a graph, when no library takes any operation but sorting, and what loops and branches compute is left out.
+std::vector<kernel::Kernel> lowered(Graph& g, const std::vector<FeedType>& feeds, const Tensors& targets) {
   const Compiled compiled = compile(*g.state(), feeds, targets, {}, {.backend = Backend::reference});
   const Program& program = compiled.program;
   const Schedule schedule = lower(
@@ -37,9 +39,15 @@ std::vector<cuda::Generated> kernels_of(Graph& g, const std::vector<FeedType>& f
         return name == "sort" || name == "arg_sort" || name == "top_k" || name == "distance_transform" || program.graph[id].op->kind == Kind::control;
       },
       kernel::targets::gpu);
-  std::vector<cuda::Generated> kernels;
+  std::vector<kernel::Kernel> kernels;
   for (const auto& step : schedule.steps)
-    if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) kernels.push_back(cuda::generate(k->kernel, h100));
+    if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) kernels.push_back(k->kernel);
+  return kernels;
+}
+
+std::vector<cuda::Generated> kernels_of(Graph& g, const std::vector<FeedType>& feeds, const Tensors& targets) {
+  std::vector<cuda::Generated> kernels;
+  for (const auto& k : lowered(g, feeds, targets)) kernels.push_back(cuda::generate(k, h100));
   return kernels;
 }
 
@@ -125,6 +133,43 @@ TEST(CudaEmit, ScansOfRepeatedElementsCompile) {
     }
 }
 
+/// Kernels that don't depend on each other: two large ones of one code, three small ones, and one that turns squares in shared memory.
+std::vector<cuda::Together> side_by_side() {
+  Graph g;
+  std::vector<FeedType> feeds;
+  const auto input = [&](Shape shape) {
+    feeds.push_back({g.placeholder(shape, f32), TensorType{f32, shape}});
+    return feeds.back().placeholder;
+  };
+  const auto transformed = [&](Shape shape) { return tanh(input(shape)); };
+  const std::vector<kernel::Kernel> kernels = lowered(g, feeds,
+                                                      {transformed({1 << 24}), transformed({3 << 23}), transformed({10}), sum(input({784, 64}), {0}),
+                                                       sum(exp(input({100, 7})), {1}), transpose(input({512, 512}), {1, 0})});
+  std::vector<const kernel::Kernel*> list;
+  for (const auto& k : kernels) list.push_back(&k);
+  return cuda::generate_together(list, h100);
+}
+
+TEST(CudaEmit, KernelsSideBySideAreFewGrids) {
+  const auto grids = side_by_side();
+  std::set<std::vector<std::size_t>> members;
+  for (const auto& grid : grids) {
+    members.insert(grid.kernels);
+    ASSERT_EQ(grid.code.parts.size(), grid.kernels.size());
+    ASSERT_EQ(grid.code.shares.size(), grid.kernels.size());
+    EXPECT_EQ(std::accumulate(grid.code.shares.begin(), grid.code.shares.end(), 0u), grid.code.blocks);
+    EXPECT_LT(grid.code.parts.back(), grid.code.arguments.size());
+  }
+  EXPECT_EQ(members, (std::set<std::vector<std::size_t>>{{0, 1}, {2, 3, 4}, {5}}));
+}
+
+TEST(CudaEmit, KernelsSideBySideCompile) {
+  const cuda::Compiler& compiler = cuda::Compiler::instance();
+  if (!compiler.refusal().empty()) GTEST_SKIP() << compiler.refusal();
+  for (const auto& grid : side_by_side())
+    for (int capability : {80, 90, 100}) EXPECT_NO_THROW(compiler.compile(grid.code.source, compiler.target(capability))) << grid.code.source;
+}
+
 /// What is generated for a graph, without the library's functions.
 using Input = std::function<Tensor(Shape, DType)>;
 
@@ -182,6 +227,17 @@ TEST(CudaEmit, ReadsAsItDid) {
     std::ifstream file(path);
     EXPECT_EQ(text, std::string(std::istreambuf_iterator<char>(file), {})) << name;
   }
+}
+
+TEST(CudaEmit, KernelsSideBySideReadAsTheyDid) {
+  const std::filesystem::path path = std::filesystem::path(WEFT_SOURCE_DIR) / "tests/generated/side_by_side.cu";
+  const auto grids = side_by_side();
+  const auto grid = std::ranges::find(grids, std::vector<std::size_t>{2, 3, 4}, &cuda::Together::kernels);
+  ASSERT_NE(grid, grids.end());
+  const std::string text = grid->code.source.substr(grid->code.source.find("namespace kernel_0"));
+  if (std::getenv("WEFT_WRITE_GENERATED")) std::ofstream(path) << text;
+  std::ifstream file(path);
+  EXPECT_EQ(text, std::string(std::istreambuf_iterator<char>(file), {}));
 }
 
 }  // namespace

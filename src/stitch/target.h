@@ -42,7 +42,7 @@ inline constexpr Target processor{.rows = {512, 4096, 0, any, any, 2048, 64, any
                                   .tiles = true};
 /// Some hundred multiprocessors, with a thousand threads each.
 inline constexpr Target gpu{.rows = {264, 16384, 1 << 18, any, any, 4096, 1024, 2048},
-                            .columns = {1 << 17, 64, 1 << 18, 1024, 1 << 15, 16, 1024, 1 << 18},
+                            .columns = {1 << 17, 64, 1 << 24, 3072, 1 << 15, 16, 1024, 1 << 19},
                             .row_part_elements = 8,
                             .part_multiple = 16,
                             .most_row_parts = 264,

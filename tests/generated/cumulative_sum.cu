@@ -8,10 +8,10 @@ struct Arguments {
 
 // A team of 256 threads for each place.
 extern "C" __global__ void __launch_bounds__(256) scan_sum_f32(const __grid_constant__ Arguments a) {
-  follow();
   const int thread = threadIdx.x;
   const int place = blockIdx.x;
   const int i0 = place;
+  follow();
   double sum_0 = 0;
   for (int start = 0; start < a.n1; start += 1024) {
     const int first = start + thread * 4;

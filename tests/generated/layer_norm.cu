@@ -9,10 +9,10 @@ struct Arguments {
 
 // A team of 128 threads for each place, each with 8 elements of the row.
 extern "C" __global__ void __launch_bounds__(256) cast_sum_div_sub_mul_sum_div_add_rsqrt_mul_cast_bf16(const __grid_constant__ Arguments a) {
-  follow();
   const int thread = threadIdx.x;
   const int place = blockIdx.x;
   const int i0 = place;
+  follow();
   Pack<bf16, 8> in0_0[1];
   double sum_0 = 0;
   #pragma unroll

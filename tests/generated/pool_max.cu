@@ -17,7 +17,6 @@ struct Arguments {
 
 // A thread for each 4 neighbouring places.
 extern "C" __global__ void __launch_bounds__(256) pool_max_f32(const __grid_constant__ Arguments a) {
-  follow();
   const int place = blockIdx.x * blockDim.x + threadIdx.x;
   if (place >= a.places) return;
   const int rest2 = divided(place, a.by_m2);
@@ -25,6 +24,7 @@ extern "C" __global__ void __launch_bounds__(256) pool_max_f32(const __grid_cons
   const int rest1 = divided(rest2, a.by_n1);
   const int i1 = rest2 - rest1 * a.n1;
   const int i0 = rest1;
+  follow();
   float max_0[4] = {-infinity_f32(), -infinity_f32(), -infinity_f32(), -infinity_f32()};
   #pragma unroll
   for (int i3 = 0; i3 < 2; ++i3) {

@@ -7,10 +7,10 @@ struct Arguments {
 
 // A thread for each 4 neighbouring places.
 extern "C" __global__ void __launch_bounds__(256) scatter_f32(const __grid_constant__ Arguments a) {
-  follow();
   const int place = blockIdx.x * blockDim.x + threadIdx.x;
   if (place >= a.places) return;
   const int i0 = 4 * place;
+  follow();
   Pack<float, 4> to_out1_0;
   const Pack<float, 4> in0_0 = load<4>(a.in0 + i0);
   #pragma unroll

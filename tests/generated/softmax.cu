@@ -8,10 +8,10 @@ struct Arguments {
 
 // A team of 512 threads for each place, each with 16 elements of the row.
 extern "C" __global__ void __launch_bounds__(512) max_sub_exp_sum_div_f32(const __grid_constant__ Arguments a) {
-  follow();
   const int thread = threadIdx.x;
   const int place = blockIdx.x;
   const int i0 = place;
+  follow();
   Pack<float, 4> in0_0[4];
   float exp_3[4][4];
   float max_0 = -infinity_f32();

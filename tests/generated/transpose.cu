@@ -15,12 +15,12 @@ struct Arguments {
 
 // A block for a square of 32 iterations of i1 and of i0, 256 at a time.
 extern "C" __global__ void __launch_bounds__(256) add_f32(const __grid_constant__ Arguments a) {
-  follow();
   const int tile = blockIdx.x;
   const int rest1 = divided(tile, a.by_tiles_across);
   const int begin1 = (tile - rest1 * a.tiles_across) * 32;
   const int rest0 = divided(rest1, a.by_tiles_along);
   const int begin0 = (rest1 - rest0 * a.tiles_along) * 32;
+  follow();
   __shared__ float tile_1[32][33];
   const int lane = threadIdx.x % 32;
   #pragma unroll

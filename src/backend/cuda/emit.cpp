@@ -1,5 +1,5 @@
 // Loops, passes and reductions of a kernel as CUDA C++.
-#include "backend/cuda/emit.h"
+#include "backend/cuda/emit_loops.h"
 
 #include "backend/cuda/emit_kernel.h"
 #include "backend/cuda/emit_library.h"
@@ -19,29 +19,33 @@ namespace {
 
 using namespace kernel;
 
+/// As the code has it: see `room` in emit_library.cpp.
+constexpr std::size_t room_bytes = 17408;
+
 class KernelEmitter {
  public:
-  KernelEmitter(const Kernel& kernel, const Mapping& mapping)
-      : kernel_(kernel), c_(kernel, mapping, needs_wide_indices(kernel, mapping)), code_(c_.code), m_(c_.mapping) {}
+  KernelEmitter(const Kernel& kernel, const Mapping& mapping, bool is_alone)
+      : kernel_(kernel),
+        is_alone_(is_alone),
+        c_(kernel, mapping, needs_wide_indices(kernel, mapping), is_alone ? "blockIdx.x" : "block"),
+        code_(c_.code),
+        m_(c_.mapping) {}
 
-  Generated run() {
-    Generated g;
-    g.entry = entry_name();
+  KernelText run() {
+    KernelText text;
+    text.name = entry_name();
     describe();
-    code_.block("extern \"C\" __global__ void __launch_bounds__(" + std::to_string(std::max(m_.threads, 256u)) + ") " + g.entry +
-                    "(const __grid_constant__ Arguments a)",
-                [&] {
-                  code_.line("follow();");
-                  body();
-                });
-    const std::string code = c_.arguments.definition() + "\n" + code_.str();
-    g.source = definitions_for(code) + "\n" + code;
-    g.arguments = c_.arguments.bytes();
-    g.threads = m_.threads;
+    if (is_alone_) code_.block(entry_head(m_.threads, text.name), [&] { body(); });
+    else code_.block("__device__ __forceinline__ void " + text.name + "(const Arguments& a, unsigned block)", [&] { body(); });
+    text.code = c_.arguments.definition() + "\n" + code_.str();
+    text.arguments = c_.arguments.bytes();
+    text.threads = m_.threads;
+    // Each of these has shared memory of its own.
+    text.can_join = m_.square == 0 && m_.slices == 0 && !(kernel_.scan && m_.columns > 0);
     const std::int64_t in_all = m_.places * m_.team, blocks = (in_all + m_.threads - 1) / m_.threads;
     if (blocks > std::numeric_limits<std::int32_t>::max()) throw RunError(kernel_.name + " has more elements than a device can be given at once");
-    g.blocks = static_cast<unsigned>(blocks);
-    return g;
+    text.blocks = static_cast<unsigned>(blocks);
+    return text;
   }
 
  private:
@@ -107,8 +111,10 @@ class KernelEmitter {
   // Loops -------------------------------------------------------------------------------------------------------------
 
   void body() {
+    // Where a thread is follows from numbers alone, and so it is found while earlier kernels end.
+    if (m_.slices == 0) place();
+    code_.line("follow();");
     if (m_.slices > 0) return emit_sliced_scatter(c_);
-    place();
     if (m_.square > 0) return square();
     for (int d : {kernel_.ended, kernel_.tiling.total != 0 ? kernel_.tiling.cut : -1}) {
       if (d < 0) continue;
@@ -139,7 +145,7 @@ class KernelEmitter {
   void place_in_tile() {
     const std::string type = "const " + index_type();
     std::string rest = "tile";
-    code_.line(type + " tile = blockIdx.x;");
+    code_.line(type + " tile = " + c_.block + ";");
     auto next = [&](int d, const std::string& name, std::int64_t count, std::int64_t unit, const std::string& own) {
       const std::string left = "rest" + std::to_string(d);
       code_.line(type + " " + left + " = " + c_.arguments.quotient(rest, name, count) + ";");
@@ -206,7 +212,7 @@ class KernelEmitter {
   void place() {
     if (m_.tile_loop >= 0) return place_in_tile();
     const std::string type = "const " + index_type();
-    const std::string block = c_.arguments.wide() ? "i64(blockIdx.x)" : "blockIdx.x";
+    const std::string block = c_.arguments.wide() ? "i64(" + c_.block + ")" : c_.block;
     if (m_.columns > 0) {
       const std::string columns = std::to_string(m_.columns), places = c_.arguments.number("places", m_.places);
       code_.line("const int thread = threadIdx.x / " + columns + ";");
@@ -217,7 +223,7 @@ class KernelEmitter {
       code_.line("const int thread = threadIdx.x;");
       if (kernel_.parallel > 0) code_.line(type + " place = " + block + ";");
     } else {
-      const std::string number = block + " * blockDim.x + threadIdx.x";
+      const std::string number = block + " * " + (is_alone_ ? "blockDim.x" : std::to_string(m_.threads)) + " + threadIdx.x";
       if (m_.team > 1) {
         const std::string team = std::to_string(m_.team);
         code_.line("const int thread = threadIdx.x % " + team + ";");
@@ -265,9 +271,11 @@ class KernelEmitter {
 
   /// Several loads under way at a time, where nothing is written between them.
   void unroll() {
-    const bool writes =
-        kernel_.scatters || std::any_of(kernel_.stores.begin(), kernel_.stores.end(), [&](const Store& s) { return is_inner(kernel_, s.access); });
-    if (!writes) code_.line("#pragma unroll 4");
+    if (!writes_inside()) code_.line("#pragma unroll 8");
+  }
+
+  bool writes_inside() const {
+    return kernel_.scatters || std::any_of(kernel_.stores.begin(), kernel_.stores.end(), [&](const Store& s) { return is_inner(kernel_, s.access); });
   }
 
   void rows(int d, const std::function<void()>& body) {
@@ -319,13 +327,26 @@ class KernelEmitter {
       if (condition.empty()) body();
       else c_.scope("if (" + condition + ")", body);
     };
-    const std::string goes_on = (m_.columns > 0 ? "exists && " : "") + i + " < " + count;
+    const std::string goes_on = (m_.columns > 0 && writes_inside() ? "exists && " : "") + i + " < " + count;
     if (m_.vectors > 0) {
       code_.line("#pragma unroll");
       c_.scope("for (int v = 0; v < " + std::to_string(m_.vectors) + "; ++v)", [&] {
         const std::string number = "v * " + std::to_string(m_.team) + " + thread";
         code_.line("const " + type + " " + i + " = " + (m_.width > 1 ? width + " * (" + number + ")" : number) + ";");
         c_.scope("if (" + goes_on + ")", inside);
+      });
+      return;
+    }
+    if (m_.columns > 0 && !writes_inside()) {
+      // Several loads are under way at a time, also of what comes last. A place that isn't there is the last one again, whose results only it writes.
+      const std::size_t at_once = std::ranges::count(kernel_.exprs, ExprKind::load, &Expr::kind) < 4 ? 8 : 4;
+      const std::string team = std::to_string(m_.team);
+      c_.scope("for (" + type + " begin = thread; begin < " + count + "; begin += " + std::to_string(at_once * at(m_.team)) + ")", [&] {
+        code_.line("#pragma unroll");
+        c_.scope("for (int v = 0; v < " + std::to_string(at_once) + "; ++v)", [&] {
+          code_.line("const " + type + " " + i + " = begin + v * " + team + ";");
+          c_.scope("if (" + goes_on + ")", inside);
+        });
       });
       return;
     }
@@ -410,6 +431,7 @@ class KernelEmitter {
     };
     if (kernel_.first_sequential() < kernel_.loops()) walk(step);
     else step();
+    if (m_.columns > 0) combine_down(reductions);
     for (auto k : reductions) finish(k);
   }
 
@@ -453,15 +475,36 @@ class KernelEmitter {
     else code_.line(so_far.text + " = " + together(reduction, so_far, cast(value, reduction.dtype, dtype)).text + ";");
   }
 
+  /// Values of a type that are combined in the same way are at once, as many as there is room for.
+  void combine_down(const std::vector<std::size_t>& reductions) {
+    std::vector<std::pair<std::string, std::vector<std::size_t>>> kinds;
+    for (auto r : reductions) {
+      const std::string kind = functor(kernel_.reductions[r]) + " " + accumulator_type(kernel_.reductions[r]);
+      const auto found = std::ranges::find(kinds, kind, [](const auto& k) { return k.first; });
+      (found == kinds.end() ? kinds.emplace_back(kind, std::vector<std::size_t>()) : *found).second.push_back(r);
+    }
+    const std::size_t columns = at(m_.columns), each = at(m_.team) * columns / 32 * (columns + 1) + columns;
+    for (const auto& [kind, members] : kinds) {
+      const Reduction& first = kernel_.reductions[members[0]];
+      const std::size_t bytes = is_arg(first) ? 8 + std::max<std::size_t>(size_of(accumulated(first)), 8) : size_of(accumulated(first));
+      const std::size_t most = room_bytes / (bytes * each);
+      for (std::size_t begin = 0; begin < members.size(); begin += most) {
+        std::string names;
+        for (auto k = begin; k < std::min(begin + most, members.size()); ++k) names += ", " + name_of(kernel_, members[k]);
+        code_.line("down<" + std::to_string(m_.columns) + ", " + std::to_string(m_.team) + ">(" + functor(first) + "()" + names + ");");
+      }
+    }
+  }
+
   void finish(std::size_t r) {
     const Reduction& reduction = kernel_.reductions[r];
-    if (m_.team > 1)
-      code_.line(name_of(kernel_, r) + " = " + (m_.columns > 0 ? "down<" + std::to_string(m_.columns) + ", " : "across<") + std::to_string(m_.team) +
-                 ">(" + name_of(kernel_, r) + ", " + functor(reduction) + "());");
+    if (m_.team > 1 && m_.columns == 0)
+      code_.line(name_of(kernel_, r) + " = across<" + std::to_string(m_.team) + ">(" + name_of(kernel_, r) + ", " + functor(reduction) + "());");
     c_.set_result(static_cast<int>(r), {accumulator(r).text + (is_arg(reduction) ? ".index" : "")});
   }
 
   const Kernel& kernel_;
+  const bool is_alone_;
   KernelCode c_;
   Code& code_;
   const Mapping& m_;
@@ -469,6 +512,8 @@ class KernelEmitter {
 
 }  // namespace
 
-Generated generate(const Kernel& kernel, const DeviceProperties& device) { return KernelEmitter(kernel, map_threads(kernel, device)).run(); }
+KernelText emit_kernel(const Kernel& kernel, const DeviceProperties& device, bool is_alone) {
+  return KernelEmitter(kernel, map_threads(kernel, device), is_alone).run();
+}
 
 }  // namespace weft::cuda

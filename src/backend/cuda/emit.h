@@ -10,14 +10,16 @@
 
 namespace weft::cuda {
 
-/// A kernel as CUDA C++, ready for the compiler. Kernels that share code have equal `source`.
+/// One or several kernels as CUDA C++, ready for the compiler. Those that share code have equal `source`.
 struct Generated {
   std::string source;  ///< a whole translation unit that includes nothing, with one entry
   std::string entry;   ///< name of the extern "C" __global__ function
-  /// Its one argument: the addresses of the kernel's buffers, in their order, each a multiple of 16 and zero until filled in; then
-  /// the address of a kernel::IndexFault; then numbers.
+  /// Its one argument. Each kernel has a part of it: the addresses of the kernel's buffers, in their order, each a multiple of 16 and zero
+  /// until filled in; then the address of a kernel::IndexFault; then numbers.
   std::vector<std::byte> arguments;
-  unsigned blocks = 1, threads = 1, shared_bytes = 0;  ///< of a one-dimensional grid; no blocks: there is nothing to do
+  std::vector<std::size_t> parts{0};  ///< by kernel: where its part begins
+  std::vector<unsigned> shares;       ///< by kernel: how many of the blocks it has
+  unsigned blocks = 1, threads = 1;   ///< of a one-dimensional grid; no blocks: there is nothing to do
 };
 
 struct DeviceProperties {
@@ -27,6 +29,14 @@ struct DeviceProperties {
 };
 
 Generated generate(const kernel::Kernel& kernel, const DeviceProperties& device);
+
+/// Kernels of which none needs what another writes, dealt out to as few grids as serve them: small ones and those that share code are one. Each
+/// is a list of places among `kernels`, and how its kernels are generated.
+struct Together {
+  std::vector<std::size_t> kernels;
+  Generated code;
+};
+std::vector<Together> generate_together(std::span<const kernel::Kernel* const> kernels, const DeviceProperties& device);
 
 /// An elementary function, and the farthest that its results may be from the true value in units in the last place, as the CUDA
 /// C++ Programming Guide gives it for functions without fast maths (section Mathematical Functions).

@@ -6,9 +6,10 @@ namespace weft::cuda {
 
 using namespace kernel;
 
-KernelCode::KernelCode(const Kernel& k, Mapping m, bool wide)
+KernelCode::KernelCode(const Kernel& k, Mapping m, bool wide, std::string block_name)
     : kernel(k),
       mapping(std::move(m)),
+      block(std::move(block_name)),
       arguments(k, wide),
       passes_(passes_of(k)),
       varies_(varying(k)),

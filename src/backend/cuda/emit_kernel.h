@@ -18,10 +18,12 @@ namespace weft::cuda {
 /// added in loops over k.
 class KernelCode {
  public:
-  KernelCode(const kernel::Kernel& kernel, Mapping mapping, bool wide);
+  /// `block` is what the code calls the number of a block.
+  KernelCode(const kernel::Kernel& kernel, Mapping mapping, bool wide, std::string block);
 
   const kernel::Kernel& kernel;
   const Mapping mapping;
+  const std::string block;
   Arguments arguments;
   Code code;
 

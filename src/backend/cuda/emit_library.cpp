@@ -316,7 +316,7 @@ struct FMin {
     {"Highest",
      "struct Highest { template <class T> __device__ Extreme<T> operator()(Extreme<T> x, Extreme<T> y) const { return highest(x, y); } };\n"},
     {"Lowest", "struct Lowest { template <class T> __device__ Extreme<T> operator()(Extreme<T> x, Extreme<T> y) const { return lowest(x, y); } };\n"},
-    {"across", R"(
+    {"exchanged", R"(
 /// The value of the thread whose number differs by `mask`, among those of a warp that work together.
 template <int team, class T> __device__ T exchanged(T value, int mask) {
   constexpr int words = (sizeof(T) + 3) / 4;
@@ -327,6 +327,8 @@ template <int team, class T> __device__ T exchanged(T value, int mask) {
   memcpy(&value, word, sizeof value);
   return value;
 }
+)"},
+    {"across", R"(
 /// What the values of a team's threads come to, for all of them, combined in a fixed order.
 template <int team, class Combine, class T> __device__ T across(T value, Combine combine) {
   constexpr int in_warp = team < 32 ? team : 32, warps = team / in_warp;
@@ -345,17 +347,39 @@ template <int team, class Combine, class T> __device__ T across(T value, Combine
 }
 )"},
     {"down", R"(
-/// The same for teams of which every `columns`-th thread of the block is one.
-template <int columns, int team, class Combine, class T> __device__ T down(T value, Combine combine) {
-  __shared__ T values[columns * team];
+/// For what the threads of a block tell each other: a kernel has one such room, however many sums it has.
+__device__ void* room() {
+  __shared__ alignas(16) char bytes[17408];
+  return bytes;
+}
+/// The same, for several values of a type at once and teams of which every `columns`-th thread of the block is one.
+template <int columns, int team, class Combine, class T, class... More> __device__ void down(Combine combine, T& first, More&... more) {
+  constexpr int count = 1 + sizeof...(More), warps = columns * team / 32, line = columns + 1;
+  static_assert(columns <= 32 && warps <= 32 && sizeof(T) * count * (warps * line + columns) <= 17408);
+  T* const all[count] = {&first, &more...};
+  T* const of_warps = static_cast<T*>(room());
+  T* const whole = of_warps + count * warps * line;
   __syncthreads();
-  values[threadIdx.x] = value;
-  __syncthreads();
-  for (int half = team / 2; half > 0; half /= 2) {
-    if (threadIdx.x < half * columns) values[threadIdx.x] = combine(values[threadIdx.x], values[threadIdx.x + half * columns]);
-    __syncthreads();
+#pragma unroll
+  for (int v = 0; v < count; ++v) {
+    T value = *all[v];
+#pragma unroll
+    for (int mask = 16; mask >= columns; mask /= 2) value = combine(value, exchanged<32>(value, mask));
+    if (threadIdx.x % 32 < columns) of_warps[(v * warps + threadIdx.x / 32) * line + threadIdx.x % 32] = value;
   }
-  return values[threadIdx.x % columns];
+  __syncthreads();
+#pragma unroll
+  for (int begin = 0; begin < count * columns; begin += 32) {
+    const int which = begin + threadIdx.x / warps, v = which / columns, column = which % columns;
+    // Threads of a warp that have nothing to add up do so all the same, as those beside them wait for them.
+    T value = of_warps[(min(v, count - 1) * warps + threadIdx.x % warps) * line + column];
+#pragma unroll
+    for (int mask = warps / 2; mask > 0; mask /= 2) value = combine(value, exchanged<warps>(value, mask));
+    if (v < count && threadIdx.x % warps == 0) whole[v * columns + column] = value;
+  }
+  __syncthreads();
+#pragma unroll
+  for (int v = 0; v < count; ++v) *all[v] = whole[v * columns + threadIdx.x % columns];
 }
 )"},
     {"listed", R"(

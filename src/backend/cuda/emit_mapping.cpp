@@ -19,6 +19,7 @@ constexpr std::int64_t most_vectors = 8;
 constexpr int kept_bytes = 256;
 /// Places that lie side by side in memory and are computed side by side.
 constexpr int neighbours = 32;
+constexpr int fewest_neighbours = 8, most_threads = 1024;
 /// Steps from which on larger teams share them where memory doesn't go along them.
 constexpr std::int64_t long_columns = 512;
 /// Of shared memory for loads that are turned: several blocks are to have theirs at a time, and more than this is not there without asking.
@@ -49,9 +50,13 @@ class Mapper {
     } else if (has_steps && !has_windows() && places / result_.width < enough / 4) {
       result_.width = 1;
       result_.columns = neighbours;
-      // A block has 32 places: few of them are to come to their ends soon. Of parts there are many.
-      const bool is_few = kernel_.ended < 0 && places <= std::int64_t{neighbours} * device_.multiprocessors;
-      team = steps < long_columns && !is_few ? 8 : 32;
+      team = steps < long_columns ? 8 : 32;
+      // Few places are to be on many multiprocessors, and to come to their ends soon; what a block reads of a row is still what memory gives at
+      // least. Of parts there are many.
+      if (kernel_.ended < 0 && places <= std::int64_t{neighbours} * device_.multiprocessors) {
+        result_.columns = places <= std::int64_t{neighbours} / 2 * device_.multiprocessors ? fewest_neighbours : neighbours / 2;
+        team = most_threads / result_.columns;
+      }
     }
     // Elements may be combined before those that came before are. How follows from the length of what is scanned alone.
     if (kernel_.scan && can_regroup(kernel_) && steps > scan_elements) {
@@ -71,7 +76,7 @@ class Mapper {
         keep();
       }
       result_.places = places;
-      result_.threads = static_cast<unsigned>(team > 32 ? team : result_.columns > 0 ? team * neighbours : 256);
+      result_.threads = static_cast<unsigned>(result_.columns > 0 ? team * result_.columns : team > 32 ? team : 256);
     } else {
       result_.places = along_row || kernel_.vector_loop < 0 || result_.width == 1
                            ? places

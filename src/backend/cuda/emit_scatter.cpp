@@ -17,8 +17,8 @@ void emit_sliced_scatter(KernelCode& c) {
 
   code.line("__shared__ int waiting[256];");
   code.line("const int thread = threadIdx.x;");
-  code.line(type + "slice = blockIdx.x / " + a.number("chunks", std::max<std::int64_t>((places + 255) / 256, 1)) + ";");
-  code.line(type + "place = (blockIdx.x - slice * a.chunks) * 256 + thread;");
+  code.line(type + "slice = " + c.block + " / " + a.number("chunks", std::max<std::int64_t>((places + 255) / 256, 1)) + ";");
+  code.line(type + "place = (" + c.block + " - slice * a.chunks) * 256 + thread;");
   code.line("const i64 from = i64(slice) * " + a.number("width", (term.extent + slices - 1) / slices) + ";");
   c.indices(0, kernel.parallel, "place");
   const std::string count = a.number("steps", iterations(kernel, steps, kernel.loops()));

@@ -35,23 +35,30 @@ using plan::Place;
 
 using Entries = plan::AddressTable::Range;
 
-struct KernelCall {
+/// One of the kernels of a grid.
+struct KernelPart {
   const kernel::Kernel* kernel = nullptr;
-  Generated code;
-  Gpu::Function function;
+  std::size_t place = 0;  ///< among all kernels and library calls, in the order of the launches
   std::vector<const kernel::Term*> checks;
   std::size_t fault = 0;  ///< place of its report, if it checks anything
   Entries buffers;
 };
 
+struct KernelCall {
+  Generated code;
+  std::vector<KernelPart> parts;
+  Gpu::Function function;
+};
+
 struct LibraryInvocation {
+  std::size_t place = 0;  ///< as of a kernel
   std::unique_ptr<LibraryCall> call;
   ir::NodeId node = -1;
   Entries operands, results;
   std::size_t scratch = 0;
 };
 
-/// A step of the schedule, in the order of execution.
+/// A grid or a library call, in the order of execution.
 struct Step {
   bool is_library = false;
   std::size_t index = 0;
@@ -207,20 +214,24 @@ class CudaProgram : public GpuProgram {
     if (!context.staging.waits() || arrays.defers) return context.staging.leave(arrays.defers);
     const auto faults = context.staging.wait(arrays);
     for (const auto& call : kernel_calls_)
-      if (!call.checks.empty() && faults[call.fault].term >= 0) {
-        const kernel::IndexFault fault = faults[call.fault];
-        context.staging.clear_faults();
-        kernel::fail(program_.graph, *call.checks[static_cast<std::size_t>(fault.term)], fault.index);
-      }
+      for (const auto& part : call.parts)
+        if (!part.checks.empty() && faults[part.fault].term >= 0) {
+          const kernel::IndexFault fault = faults[part.fault];
+          context.staging.clear_faults();
+          kernel::fail(program_.graph, *part.checks[static_cast<std::size_t>(fault.term)], fault.index);
+        }
   }
 
   void finish(Context& context, std::span<std::byte* const> targets) const override { static_cast<CudaContext&>(context).staging.finish(targets); }
 
   void describe(CompileStatistics& s) const override {
-    s.kernels = static_cast<int>(kernel_calls_.size());
+    s.kernels = 0;
     s.library_calls = static_cast<int>(library_calls_.size());
     s.kernels_compiled = 0;
-    for (const auto& call : kernel_calls_) s.kernels_compiled += call.function.was_compiled;
+    for (const auto& call : kernel_calls_) {
+      s.kernels += static_cast<int>(call.parts.size());
+      s.kernels_compiled += call.function.was_compiled;
+    }
     plan::describe(program_, schedule_, placement_, s);
   }
 
@@ -231,7 +242,8 @@ class CudaProgram : public GpuProgram {
         const auto& call = library_calls_[step.index];
         text += "library " + describe(call.node) + ": " + call.call->describe() + "\n";
       } else {
-        text += kernel::print(*kernel_calls_[step.index].kernel, [&](ir::Value v) { return schedule_.type_of(program_.graph, v); });
+        for (const auto& part : kernel_calls_[step.index].parts)
+          text += kernel::print(*part.kernel, [&](ir::Value v) { return schedule_.type_of(program_.graph, v); });
       }
     }
     return text + plan::print(program_, placement_, explain());
@@ -250,7 +262,8 @@ class CudaProgram : public GpuProgram {
     for (const auto& call : kernel_calls_) {
       if (!seen.insert(call.code.source).second) continue;
       const std::string number = std::to_string(seen.size() - 1);
-      list.push_back({std::string(number.size() < 3 ? 3 - number.size() : 0, '0') + number + "_" + call.kernel->name + ".cu", call.code.source});
+      list.push_back(
+          {std::string(number.size() < 3 ? 3 - number.size() : 0, '0') + number + "_" + call.parts[0].kernel->name + ".cu", call.code.source});
     }
     return list;
   }
@@ -310,39 +323,53 @@ class CudaProgram : public GpuProgram {
   void prepare_steps(std::map<ir::NodeId, LibraryChoice>& library) {
     const GpuProperties& p = gpu_.properties();
     const DeviceProperties target{p.compute_capability, p.multiprocessors, p.shared_bytes_per_block};
+    std::size_t place = 0;
     for (const auto& launch : placement_.launches) {
-      launches_.push_back({steps_.size(), launch.size()});
+      const std::size_t first = steps_.size();
+      std::vector<const kernel::Kernel*> kernels;
+      std::vector<std::size_t> places;
       for (int s : launch) {
         const auto& step = schedule_.steps[static_cast<std::size_t>(s)];
-        if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) {
-          steps_.push_back({false, kernel_calls_.size()});
-          KernelCall& call = kernel_calls_.emplace_back();
-          call.kernel = &k->kernel;
-          call.code = generate(k->kernel, target);
-          call.checks = kernel::checked_terms(k->kernel);
-          if (!call.checks.empty()) call.fault = faults_++;
-          call.buffers = {table_.size(), k->kernel.buffers.size()};
-          for (const auto& use : k->kernel.buffers) table_.enter(placement_.of(schedule_, use.value));
-        } else {
-          const auto& library_step = std::get<Schedule::LibraryStep>(step);
-          const ir::NodeId id = library_step.node;
-          const auto [operands, results] = arrays_of(library_step);
-          steps_.push_back({true, library_calls_.size()});
-          LibraryInvocation& call = library_calls_.emplace_back();
-          call.call = std::move(library.at(id).call);
-          call.node = id;
-          call.operands = {table_.size(), operands.size()};
-          for (auto v : operands) table_.enter(placement_.of(schedule_, v));
-          call.results = {table_.size(), results.size()};
-          for (auto v : results) table_.enter(placement_.of(schedule_, v));
-          call.scratch = table_.enter(placement_.scratch[static_cast<std::size_t>(s)]);
-        }
+        if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) kernels.push_back(&k->kernel), places.push_back(place);
+        else call_library(s, place, library);
+        ++place;
       }
+      for (auto& grid : generate_together(kernels, target)) {
+        steps_.push_back({false, kernel_calls_.size()});
+        KernelCall& call = kernel_calls_.emplace_back();
+        call.code = std::move(grid.code);
+        for (auto k : grid.kernels) call.parts.push_back(part_of(*kernels[k], places[k]));
+      }
+      launches_.push_back({first, steps_.size() - first});
     }
     std::vector<Gpu::Source> sources;
-    for (const auto& call : kernel_calls_) sources.push_back({call.code.source, call.code.entry, call.code.shared_bytes});
+    for (const auto& call : kernel_calls_) sources.push_back({call.code.source, call.code.entry});
     const auto functions = gpu_.load(sources);
     for (std::size_t i = 0; i < functions.size(); ++i) kernel_calls_[i].function = functions[i];
+  }
+
+  void call_library(int step, std::size_t place, std::map<ir::NodeId, LibraryChoice>& library) {
+    const auto& library_step = std::get<Schedule::LibraryStep>(schedule_.steps[static_cast<std::size_t>(step)]);
+    const ir::NodeId id = library_step.node;
+    const auto [operands, results] = arrays_of(library_step);
+    steps_.push_back({true, library_calls_.size()});
+    LibraryInvocation& call = library_calls_.emplace_back();
+    call.place = place;
+    call.call = std::move(library.at(id).call);
+    call.node = id;
+    call.operands = {table_.size(), operands.size()};
+    for (auto v : operands) table_.enter(placement_.of(schedule_, v));
+    call.results = {table_.size(), results.size()};
+    for (auto v : results) table_.enter(placement_.of(schedule_, v));
+    call.scratch = table_.enter(placement_.scratch[static_cast<std::size_t>(step)]);
+  }
+
+  KernelPart part_of(const kernel::Kernel& k, std::size_t place) {
+    KernelPart part{.kernel = &k, .place = place, .checks = kernel::checked_terms(k), .buffers = {}};
+    if (!part.checks.empty()) part.fault = faults_++;
+    part.buffers = {table_.size(), k.buffers.size()};
+    for (const auto& use : k.buffers) table_.enter(placement_.of(schedule_, use.value));
+    return part;
   }
 
   void find_updates() {
@@ -441,16 +468,18 @@ class CudaProgram : public GpuProgram {
     const KernelCall& call = kernel_calls_[step.index];
     if (call.code.blocks == 0) return;
     auto& arguments = context.arguments[step.index];
-    const std::size_t addresses = call.buffers.count * sizeof(void*);
-    std::memcpy(arguments.data(), context.addresses.table.data() + call.buffers.first, addresses);
-    if (!call.checks.empty()) {
-      const void* fault = context.staging.fault(call.fault);
-      std::memcpy(arguments.data() + addresses, &fault, sizeof fault);
+    for (std::size_t p = 0; p < call.parts.size(); ++p) {
+      const KernelPart& part = call.parts[p];
+      std::byte* const to = arguments.data() + call.code.parts[p];
+      const std::size_t addresses = part.buffers.count * sizeof(void*);
+      std::memcpy(to, context.addresses.table.data() + part.buffers.first, addresses);
+      if (part.checks.empty()) continue;
+      const void* fault = context.staging.fault(part.fault);
+      std::memcpy(to + addresses, &fault, sizeof fault);
     }
     void* parameters[] = {arguments.data()};
-    gpu_.start(call.function.handle,
-               {.blocks = {call.code.blocks, 1, 1}, .threads = call.code.threads, .shared_bytes = call.code.shared_bytes, .follows_itself = true},
-               stream, parameters, call.kernel->name.c_str());
+    gpu_.start(call.function.handle, {.blocks = {call.code.blocks, 1, 1}, .threads = call.code.threads, .follows_itself = true}, stream, parameters,
+               call.parts[0].kernel->name.c_str());
   }
 
   void enqueue(const std::vector<Copy>& copies, const CudaContext& context, CUstream stream) const {
@@ -462,7 +491,7 @@ class CudaProgram : public GpuProgram {
         check(driver().cuMemcpyDtoDAsync(address(c.to), address(c.from), static_cast<std::size_t>(c.bytes), stream), "copying a result");
   }
 
-  /// Every step between two events.
+  /// Every step between two events. Kernels of one grid have their shares of its time.
   void run_timed(CudaContext& context, std::vector<double>& seconds) const {
     std::vector<CUevent> events(steps_.size() + 1);
     for (auto& e : events) check(driver().cuEventCreate(&e, CU_EVENT_DEFAULT), "making an event");
@@ -477,11 +506,19 @@ class CudaProgram : public GpuProgram {
     enqueue(placement_.last_copies, context, stream);
     context.staging.enqueue_out(stream);
     gpu_.wait();
-    seconds.clear();
+    std::size_t places = library_calls_.size();
+    for (const auto& call : kernel_calls_) places += call.parts.size();
+    seconds.assign(places, 0);
     for (std::size_t i = 0; i < steps_.size(); ++i) {
       float milliseconds = 0;
       check(driver().cuEventElapsedTime(&milliseconds, events[i], events[i + 1]), "timing a step");
-      seconds.push_back(1e-3 * milliseconds);
+      if (steps_[i].is_library) {
+        seconds[library_calls_[steps_[i].index].place] = 1e-3 * milliseconds;
+        continue;
+      }
+      const KernelCall& call = kernel_calls_[steps_[i].index];
+      for (std::size_t p = 0; p < call.parts.size(); ++p)
+        seconds[call.parts[p].place] = 1e-3 * milliseconds * call.code.shares[p] / std::max(call.code.blocks, 1u);
     }
     for (auto e : events) driver().cuEventDestroy(e);
   }

@@ -53,7 +53,12 @@ void check(CUresult result, const char* doing) {
   const char *name = nullptr, *text = nullptr;
   driver().cuGetErrorName(result, &name);
   driver().cuGetErrorString(result, &text);
-  throw RunError(std::string("cuda: ") + doing + ": " + (text ? text : "unknown error") + (name ? " (" + std::string(name) + ")" : ""));
+  std::string message = std::string("cuda: ") + doing + ": " + (text ? text : "unknown error") + (name ? " (" + std::string(name) + ")" : "");
+  // Code, queues and graphs take memory too, how much only the driver knows.
+  std::size_t free = 0, all = 0;
+  if (result == CUDA_ERROR_OUT_OF_MEMORY && driver().cuMemGetInfo(&free, &all) == CUDA_SUCCESS)
+    message += ", " + std::to_string(free) + " of " + std::to_string(all) + " bytes are free";
+  throw RunError(message);
 }
 
 }  // namespace weft::cuda

@@ -96,7 +96,7 @@ Gpu& Gpu::at(int index) {
 Gpu::Gpu(int index) : index_(index), properties_(properties_of(index)), target_(Compiler::instance().target(properties_.compute_capability)) {
   CUdevice device = 0;
   check(driver().cuDeviceGet(&device, index), "finding a device");
-  check(driver().cuDevicePrimaryCtxRetain(&context_, device), "starting a device");
+  check(driver().cuDevicePrimaryCtxRetain(&context_, device), "starting a device, which takes some hundred megabytes of its memory");
   make_current();
   check(driver().cuStreamCreate(&stream_, CU_STREAM_NON_BLOCKING), "making a queue");
   check(driver().cuEventCreate(&joint_, CU_EVENT_DISABLE_TIMING), "making an event");

@@ -64,6 +64,7 @@ bool Staging::prepare(const RunArrays& arrays) {
   const bool steps_change = takes_run_index_ && arrays.steps > steps_;
   if (is_prepared_ && !feeds_change && !targets_change && !steps_change) return false;
   steps_ = std::max(steps_, arrays.steps);
+  is_prepared_ = false;  // unless there is memory for it
   if (is_busy_) check(driver().cuEventSynchronize(taken_), "waiting for feeds");
   const auto [in_small, in_all] = arrange(feeds_, takes_run_index_ ? static_cast<std::size_t>(steps_) * sizeof arrays.run_index : 0);
   const auto [out_small, out_all] = arrange(targets_, faults_ * sizeof(kernel::IndexFault));

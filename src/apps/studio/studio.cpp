@@ -5,6 +5,7 @@
 #include "compile/pipeline.h"
 
 #include <weft/device.h>
+#include <weft/error.h>
 
 #include <array>
 
@@ -21,7 +22,9 @@ bool can_use(Backend backend) { return has_backend(backend) && (backend != Backe
 std::string description(Backend backend) {
   if (backend == Backend::reference) return "Reference (slow)";
   if (backend == Backend::cpu) return "CPU";
-  return Device::cuda().properties().name;
+  try {
+    return Device::cuda().properties().name;
+  } catch (const RunError&) { return "GPU"; }  // it can't be started, for want of memory perhaps: whoever uses it will hear why
 }
 
 }  // namespace

@@ -129,6 +129,14 @@ TEST(StudioServer, TellsPagesTheNewsAndThoseThatComeLateEverything) {
   EXPECT_EQ(everything(s.port())["digits"]["steps"], 5);
 }
 
+TEST(StudioServer, HasRoomForMorePagesSoonAfterOthersHaveLeft) {
+  const Served s;
+  for (int page = 0; page < 120; ++page) {
+    ASSERT_TRUE(everything(s.port()).is_object()) << page;
+    std::this_thread::sleep_for(std::chrono::milliseconds(25));
+  }
+}
+
 TEST(StudioServer, SaysThatAnotherProgramHasThePort) {
   const Served s;
   Board board;

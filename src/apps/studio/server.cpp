@@ -2,6 +2,7 @@
 
 #include "apps/studio/files.h"
 #include "apps/studio/guard.h"
+#include "apps/studio/rate.h"
 
 #include <weft/error.h>
 
@@ -18,6 +19,8 @@ constexpr std::size_t threads = 64;
 /// Pages that follow the news at a time; each keeps a thread.
 constexpr int most_followers = 48;
 constexpr std::chrono::seconds silence(10);
+/// How long it takes at most to see that a page has left.
+constexpr std::chrono::milliseconds glance(500);
 
 /// No page but the studio's own, and nothing from elsewhere.
 constexpr const char* page_policy =
@@ -82,13 +85,19 @@ struct Server::State {
       --followers;
       return send_error(response, 503, "too many pages are open");
     }
-    const auto seen = std::make_shared<std::uint64_t>(0);
+    struct Page {
+      std::uint64_t seen = 0;
+      Clock::time_point told = Clock::now();
+    };
+    const auto page = std::make_shared<Page>();
     response.set_chunked_content_provider(
         "text/event-stream",
-        [this, seen](std::size_t, httplib::DataSink& sink) {
-          const Board::News news = board.after(*seen, silence);
-          if (board.is_closed()) return false;
-          *seen = news.upto;
+        [this, page](std::size_t, httplib::DataSink& sink) {
+          const Board::News news = board.after(page->seen, glance);
+          if (board.is_closed() || !sink.is_writable()) return false;
+          page->seen = news.upto;
+          if (news.entries.empty() && Clock::now() - page->told < silence) return true;
+          page->told = Clock::now();
           std::string events = news.entries.empty() ? ":\n\n" : "";
           for (const auto& entry : news.entries) events += "data: " + entry + "\n\n";
           return sink.write(events.data(), events.size());

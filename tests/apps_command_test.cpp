@@ -14,6 +14,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <fstream>
 #include <thread>
 
 namespace weft::apps {
@@ -262,6 +263,25 @@ TEST(WeftCommand, RefusesDownloadsWithTheWrongContent) {
                  "no mirror has train-images-idx3-ubyte.gz: " + server.url() + "train-images-idx3-ubyte.gz: the content is not what it should be");
   expect_failure(weft(folder, "data mnist --to '" + to + "' --mirror " + server.url() + "absent"), 1, "404");
   EXPECT_TRUE(std::filesystem::is_empty(to)) << "nothing may be left of a download that failed";
+}
+
+TEST(WeftCommand, DownloadsShakespearesTextOnlyWithTheRightContent) {
+  const Folder folder;
+  std::filesystem::create_directories(folder / "served");
+  std::ofstream(folder / "served" / "input.txt") << "To be, or not to be\n";
+  const Server server(folder / "served");
+  const std::string to = (folder / "to").string();
+  expect_failure(weft(folder, "data shakespeare --to '" + to + "' --mirror " + server.url()), 1,
+                 "no mirror has input.txt: " + server.url() + "input.txt: the content is not what it should be");
+  EXPECT_TRUE(std::filesystem::is_empty(to));
+
+  const char* data = std::getenv("WEFT_DATA_DIR");
+  const auto real = std::filesystem::path(data ? data : "") / "shakespeare";
+  if (!data || !std::filesystem::exists(real / "input.txt")) GTEST_SKIP() << "WEFT_DATA_DIR names no folder with shakespeare/input.txt";
+  const Server honest(real);
+  const auto got = weft(folder, "data shakespeare --to '" + to + "' --mirror " + honest.url());
+  EXPECT_EQ(got.status, 0) << got.err;
+  EXPECT_EQ(text_of(to + "/input.txt"), text_of(real / "input.txt"));
 }
 
 /// MNIST itself, where WEFT_DATA_DIR says that it is.

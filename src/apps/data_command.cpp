@@ -17,33 +17,47 @@ struct DataOptions {
   std::vector<std::string> mirrors;
 };
 
-void download(const DataOptions& options) {
-  std::filesystem::path folder = options.to;
-  if (folder.empty()) {
-    const auto cache = mnist_cache();
-    if (!cache) throw RunError("there is no home folder to keep data in; say where with --to");
-    folder = *cache;
-  }
-  const auto mirrors = options.mirrors.empty() ? mnist_mirrors() : options.mirrors;
-  download_mnist(folder, mirrors, [](std::string_view line) {
-    std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
-    std::fflush(stdout);
-  });
+/// The folder that was named, or the one of this name in the user's cache.
+std::filesystem::path folder_for(const DataOptions& options, const char* name) {
+  if (!options.to.empty()) return options.to;
+  const auto cache = mnist_cache();
+  if (!cache) throw RunError("there is no home folder to keep data in; say where with --to");
+  return cache->parent_path() / name;
+}
+
+void say(std::string_view line) {
+  std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
+  std::fflush(stdout);
+}
+
+void mnist(const DataOptions& options) {
+  const auto folder = folder_for(options, "mnist");
+  download_mnist(folder, options.mirrors.empty() ? mnist_mirrors() : options.mirrors, say);
   const DigitsData digits = load_mnist(folder);
   std::printf("MNIST is in %s: %lld training and %lld test images\n", folder.c_str(), static_cast<long long>(digits.train.count()),
               static_cast<long long>(digits.test.count()));
 }
 
+void shakespeare(const DataOptions& options) {
+  const auto folder = folder_for(options, "shakespeare");
+  download_shakespeare(folder, options.mirrors.empty() ? shakespeare_mirrors() : options.mirrors, say);
+  std::printf("Shakespeare's text is %s\n", (folder / "input.txt").c_str());
+}
+
 }  // namespace
 
 void add_data_command(CLI::App& weft) {
-  const auto options = std::make_shared<DataOptions>();
   CLI::App* data = weft.add_subcommand("data", "Download data sets");
   need_subcommand(*data);
-  CLI::App* mnist = data->add_subcommand("mnist", "Download the handwritten digits of MNIST, checked by their SHA-256");
-  mnist->add_option("--to", options->to, "Folder; the user's cache if not given")->type_name("DIR");
-  mnist->add_option("--mirror", options->mirrors, "Where the four files are, instead of the known places; may be repeated")->type_name("URL");
-  mnist->callback([options] { download(*options); });
+  const auto add = [&](const char* name, const char* what, void (*download)(const DataOptions&)) {
+    const auto options = std::make_shared<DataOptions>();
+    CLI::App* set = data->add_subcommand(name, what);
+    set->add_option("--to", options->to, "Folder; the user's cache if not given")->type_name("DIR");
+    set->add_option("--mirror", options->mirrors, "Where the files are, instead of the known places; may be repeated")->type_name("URL");
+    set->callback([=] { download(*options); });
+  };
+  add("mnist", "Download the handwritten digits of MNIST, checked by their SHA-256", mnist);
+  add("shakespeare", "Download the text of Shakespeare that the text generator learns from, checked by its SHA-256", shakespeare);
 }
 
 }  // namespace weft::apps

@@ -26,15 +26,19 @@ namespace fs = std::filesystem;
 /// No file of these data sets is larger, packed or unpacked.
 constexpr std::size_t largest = 64 << 20;
 
-struct MnistFile {
+struct DataFile {
   const char* name;
-  const char* sha256;  ///< of the file without compression
+  const char* sha256;     ///< of the file without compression
+  bool is_packed = true;  ///< kept with ".gz"
 };
-constexpr std::array<MnistFile, 4> mnist_files = {{
+constexpr std::array<DataFile, 4> mnist_files = {{
     {"train-images-idx3-ubyte", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"},
     {"train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"},
     {"t10k-images-idx3-ubyte", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"},
     {"t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"},
+}};
+constexpr std::array<DataFile, 1> shakespeare_files = {{
+    {"input.txt", "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed", false},
 }};
 
 /// A file without a name, that a child process writes to.
@@ -99,14 +103,46 @@ std::optional<std::vector<std::byte>> unzip(std::span<const std::byte> packed) {
   return content;
 }
 
-bool is_right(const MnistFile& file, std::span<const std::byte> packed) {
-  const auto content = unzip(packed);
+bool is_right(const DataFile& file, std::span<const std::byte> bytes) {
+  if (!file.is_packed) return sha256(bytes) == file.sha256;
+  const auto content = unzip(bytes);
   return content && sha256(*content) == file.sha256;
 }
 
-bool is_there(const MnistFile& file, const fs::path& path) {
+bool is_there(const DataFile& file, const fs::path& path) {
   std::error_code error;
   return fs::is_regular_file(path, error) && is_right(file, io::load_file(path));
+}
+
+void download(std::span<const DataFile> files, const fs::path& folder, std::span<const std::string> mirrors, const DownloadReport& report) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw RunError("\"" + folder.string() + "\" can't be made: " + error.message());
+  for (const DataFile& file : files) {
+    const std::string name = std::string(file.name) + (file.is_packed ? ".gz" : "");
+    if (is_there(file, folder / name)) {
+      report(name + " is there");
+      continue;
+    }
+    std::string reasons;
+    bool done = false;
+    for (const std::string& mirror : mirrors) {
+      const std::string url = mirror + (mirror.ends_with('/') ? "" : "/") + name;
+      std::vector<std::byte> content;
+      try {
+        content = fetch(url);
+        if (!is_right(file, content)) throw RunError(url + ": the content is not what it should be");
+      } catch (const RunError& e) {
+        reasons += std::string(reasons.empty() ? "" : "; ") + e.what();
+        continue;
+      }
+      io::save_file(folder / name, content);
+      report(name + " from " + mirror);
+      done = true;
+      break;
+    }
+    if (!done) throw RunError("no mirror has " + name + ": " + reasons);
+  }
 }
 
 }  // namespace
@@ -131,35 +167,14 @@ std::vector<std::string> mnist_mirrors() {
   return {"https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/"};
 }
 
-void download_mnist(const fs::path& folder, std::span<const std::string> mirrors, const std::function<void(std::string_view)>& report) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) throw RunError("\"" + folder.string() + "\" can't be made: " + error.message());
-  for (const MnistFile& file : mnist_files) {
-    const std::string name = std::string(file.name) + ".gz";
-    if (is_there(file, folder / name)) {
-      report(name + " is there");
-      continue;
-    }
-    std::string reasons;
-    bool done = false;
-    for (const std::string& mirror : mirrors) {
-      const std::string url = mirror + (mirror.ends_with('/') ? "" : "/") + name;
-      std::vector<std::byte> packed;
-      try {
-        packed = fetch(url);
-        if (!is_right(file, packed)) throw RunError(url + ": the content is not what it should be");
-      } catch (const RunError& e) {
-        reasons += std::string(reasons.empty() ? "" : "; ") + e.what();
-        continue;
-      }
-      io::save_file(folder / name, packed);
-      report(name + " from " + mirror);
-      done = true;
-      break;
-    }
-    if (!done) throw RunError("no mirror has " + name + ": " + reasons);
-  }
+void download_mnist(const fs::path& folder, std::span<const std::string> mirrors, const DownloadReport& report) {
+  download(mnist_files, folder, mirrors, report);
+}
+
+std::vector<std::string> shakespeare_mirrors() { return {"https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/"}; }
+
+void download_shakespeare(const fs::path& folder, std::span<const std::string> mirrors, const DownloadReport& report) {
+  download(shakespeare_files, folder, mirrors, report);
 }
 
 }  // namespace weft::apps

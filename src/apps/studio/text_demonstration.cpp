@@ -156,10 +156,13 @@ void TextDemonstration::set_temperature(double temperature) {
 }
 
 std::string TextDemonstration::read_corpus() const {
-  if (corpus_.empty())
+  // It may have come since the studio was started.
+  const fs::path path = corpus_.empty() ? find_shakespeare() : corpus_;
+  if (path.empty())
     throw BadRequest(
-        "there is no training text: start weft studio with --corpus FILE (any UTF-8 text), or put one at shakespeare/input.txt in $WEFT_DATA_DIR");
-  const auto bytes = io::load_file(corpus_);
+        "there is no training text: `weft data shakespeare` downloads one (1 MB), or start weft studio with --corpus FILE (any UTF-8 text)");
+  board_.set(topic, {{"corpus", path.string()}});
+  const auto bytes = io::load_file(path);
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 

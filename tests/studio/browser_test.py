@@ -172,6 +172,8 @@ class StudioPage(unittest.TestCase):
         b.click("gan-sample")
         b.wait(lambda: bright("gan-samples") > 0, "new samples")
         self.assertEqual(steps(), then)
+        b.driver.refresh()
+        b.wait(lambda: b.find("gan-batch").get_attribute("value") == "16", "the batch after a reload")
 
     def test_graph_shows_functions_and_says_where_they_are_wrong(self):
         b = self.open("graph")

@@ -45,7 +45,10 @@ void GanDemonstration::use(Backend backend) {
 void GanDemonstration::play(const Call& call) {
   const std::int64_t batch = whole_number(call, "batch", 2, 512, 32);
   if (digits_.take(call) && trainer_) reset();
-  if (!trainer_) trainer_ = std::make_unique<GanTrainer>(*model_, digits_.source().digits.train, batch, 1);
+  if (!trainer_) {
+    trainer_ = std::make_unique<GanTrainer>(*model_, digits_.source().digits.train, batch, 1);
+    board_.set(topic, {{"batch", batch}});
+  }
   plays_ = true;
   board_.set(topic, {{"error", ""}});
   tell();

@@ -30,6 +30,7 @@ export function startGan() {
     if (names.has("error")) showError("gan", s.error);
     if (names.has("needs_data")) offer(s.needs_data);
     if (names.has("source") && document.activeElement !== $("gan-source")) $("gan-source").value = s.source;
+    if (names.has("batch")) $("gan-batch").value = s.batch;
     const button = $("gan-play");
     button.textContent = s.playing ? "Pause" : s.steps ? "Go on" : "Play";
     button.dataset.runs = s.playing ? "1" : "";

@@ -57,15 +57,19 @@ extern "C" __global__ void __launch_bounds__(256) sum_f32(const __grid_constant_
   const int i0 = place;
   follow();
   double sum_0 = 0;
-  for (int begin = thread; begin < a.n1; begin += 64) {
+  int next = thread;
+  for (; next + 56 < a.n1; next += 64) {
     #pragma unroll
     for (int v = 0; v < 8; ++v) {
-      const int i1 = begin + v * 8;
-      if (i1 < a.n1) {
-        const double in0_2 = a.in0[i0 + i1 * a.s0_1];
-        sum_0 += in0_2;
-      }
+      const int i1 = next + v * 8;
+      const double in0_2 = a.in0[i0 + i1 * a.s0_1];
+      sum_0 += in0_2;
     }
+  }
+  #pragma unroll 1
+  for (int i1 = next; i1 < a.n1; i1 += 8) {
+    const double in0_2 = a.in0[i0 + i1 * a.s0_1];
+    sum_0 += in0_2;
   }
   down<32, 8>(Plus(), sum_0);
   if (exists && thread == 0) {

@@ -36,15 +36,19 @@ __device__ __forceinline__ void sum_f32(const Arguments& a, unsigned block) {
   const int i0 = place;
   follow();
   double sum_0 = 0;
-  for (int begin = thread; begin < a.n1; begin += 1024) {
+  int next = thread;
+  for (; next + 896 < a.n1; next += 1024) {
     #pragma unroll
     for (int v = 0; v < 8; ++v) {
-      const int i1 = begin + v * 128;
-      if (i1 < a.n1) {
-        const float in0_0 = a.in0[i0 + i1 * a.s0_1];
-        sum_0 += in0_0;
-      }
+      const int i1 = next + v * 128;
+      const float in0_0 = a.in0[i0 + i1 * a.s0_1];
+      sum_0 += in0_0;
     }
+  }
+  #pragma unroll 1
+  for (int i1 = next; i1 < a.n1; i1 += 128) {
+    const float in0_0 = a.in0[i0 + i1 * a.s0_1];
+    sum_0 += in0_0;
   }
   down<8, 128>(Plus(), sum_0);
   if (exists && thread == 0) {

@@ -338,17 +338,21 @@ class KernelEmitter {
       return;
     }
     if (m_.columns > 0 && !writes_inside()) {
-      // Several loads are under way at a time, also of what comes last. A place that isn't there is the last one again, whose results only it writes.
-      const std::size_t at_once = std::ranges::count(kernel_.exprs, ExprKind::load, &Expr::kind) < 4 ? 8 : 4;
+      // Without conditions between them several loads are under way at a time. A place that isn't there is the last one again, whose results only
+      // it writes.
+      const int at_once = std::ranges::count(kernel_.exprs, ExprKind::load, &Expr::kind) < 4 ? 8 : 4;
       const std::string team = std::to_string(m_.team);
-      c_.scope("for (" + type + " begin = thread; begin < " + count + "; begin += " + std::to_string(at_once * at(m_.team)) + ")", [&] {
-        code_.line("#pragma unroll");
-        c_.scope("for (int v = 0; v < " + std::to_string(at_once) + "; ++v)", [&] {
-          code_.line("const " + type + " " + i + " = begin + v * " + team + ";");
-          c_.scope("if (" + goes_on + ")", inside);
-        });
-      });
-      return;
+      code_.line(type + " next = thread;");
+      c_.scope("for (; next + " + std::to_string((at_once - 1) * m_.team) + " < " + count + "; next += " + std::to_string(at_once * m_.team) + ")",
+               [&] {
+                 code_.line("#pragma unroll");
+                 c_.scope("for (int v = 0; v < " + std::to_string(at_once) + "; ++v)", [&] {
+                   code_.line("const " + type + " " + i + " = next + v * " + team + ";");
+                   inside();
+                 });
+               });
+      code_.line("#pragma unroll 1");
+      return c_.scope("for (" + type + " " + i + " = next; " + goes_on + "; " + i + " += " + team + ")", inside);
     }
     const std::string from = m_.team == 1 ? "0" : m_.width > 1 ? width + " * thread" : "thread";
     unroll();

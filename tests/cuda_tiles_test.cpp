@@ -2,6 +2,7 @@
 #include "backend/cuda/tiles.h"
 
 #include "backend/cuda/compiler.h"
+#include "backend/cuda/sum_of_parts.h"
 #include "backend/cuda/tiles_call.h"
 #include "compile/backend.h"
 
@@ -43,6 +44,11 @@ const Geometry geometries[] = {
     geometry(37, {1, 1, 1}, 20, 24, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}),
     geometry(16, {1, 1, 1}, 1000, 132, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}),
     geometry(5, {1, 14, 14}, 32, 64, {1, 5, 5}, {1, 1, 1}, {1, 1, 1}, {0, 2, 2}, {0, 2, 2}),
+    geometry(7, {1, 11, 9}, 1, 36, {1, 3, 4}, {1, 2, 1}, {1, 1, 2}, {0, 1, 3}, {0, 0, 2}),
+    geometry(3, {1, 13, 12}, 3, 8, {1, 7, 7}, {1, 2, 2}, {1, 1, 1}, {0, 3, 3}, {0, 3, 3}),
+    geometry(40, {1, 12, 12}, 2, 72, {1, 5, 5}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}),
+    geometry(2, {3, 6, 7}, 32, 16, {2, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}),
+    geometry(2, {1, 8, 8}, 16, 32, {1, 3, 3}, {1, 2, 2}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}, 2),
 };
 
 TEST(CudaTiles, CompileForEveryGeneration) {
@@ -55,16 +61,24 @@ TEST(CudaTiles, CompileForEveryGeneration) {
       const auto tiles = tiles_for(dtype);
       for (std::size_t i = m; i < tiles.size(); i += 3) {
         const int unit = i % 2 == 1 ? 1 : 16 / static_cast<int>(size_of(dtype)), capability = capabilities[i % 3];
-        const TilesDesc desc{member, dtype, unit, unit, member == Member::data_gradient ? 1 : unit, i % 2 == 0 ? 1 : 4, 1 + static_cast<int>(i % 3)};
+        const TilesDesc desc{.member = member,
+                             .dtype = dtype,
+                             .left_unit = unit,
+                             .right_unit = unit,
+                             .result_unit = member == Member::data_gradient ? 1 : unit,
+                             .classes = i % 2 == 0 ? 1 : 4,
+                             .dimensions = 1 + static_cast<int>(i % 3),
+                             .channels_together = unit == 1 ? 1 : 32};
         EXPECT_NO_THROW(compiler.compile(generate(desc, tiles[i]).text, compiler.target(capability))) << desc.str() << " " << tiles[i].str();
       }
-      EXPECT_NO_THROW(compiler.compile(generate_sum_of_parts(dtype, 1).text, compiler.target(90)));
+      EXPECT_NO_THROW(compiler.compile(generate_sum_of_parts(dtype, 1, m == 0 ? 1 : 32).text, compiler.target(90)));
     }
 }
 
 TEST(CudaTiles, AreNamedAfterWhatTheyCompute) {
   const TilesConfig config = tiles_for(f32)[0];
-  const TilesSource source = generate({Member::weights_gradient, f32, 4, 4, 4, 1, 2}, config);
+  const TilesSource source = generate(
+      {.member = Member::weights_gradient, .dtype = f32, .left_unit = 4, .right_unit = 4, .result_unit = 4, .classes = 1, .dimensions = 2}, config);
   EXPECT_EQ(source.entry, "conv_weights_gradient_f32_by_4_4_4_2d_128x128x16_8x8x3");
   EXPECT_NE(source.text.find("void __launch_bounds__(threads, resident) " + source.entry + "("), std::string::npos);
 }
@@ -172,15 +186,15 @@ NDArray on_gpu(const std::vector<double>& values, DType dtype) {
   return a.cast(dtype).to(Device::cuda(0));
 }
 
-void expect_convolved(Gpu& gpu, Member m, DType dtype, const Geometry& g, const TilesConfig& config) {
+void expect_convolved(Gpu& gpu, Member m, DType dtype, const Geometry& g, const std::vector<std::string>& names) {
   const auto x = numbers(static_cast<std::size_t>(g.images * Geometry::product(g.in) * g.in_channels * g.groups), 1),
              w = numbers(static_cast<std::size_t>(g.columns() * g.out_channels), 2),
              y = numbers(static_cast<std::size_t>(g.images * g.places() * g.out_channels), 3);
   const auto [expected, magnitudes] = convolved(m, g, x, w, y);
   const NDArray left = on_gpu(m == Member::data_gradient ? y : x, dtype), right = on_gpu(m == Member::weights_gradient ? y : w, dtype);
   NDArray result = on_gpu(std::vector<double>(expected.size(), 7), dtype);
-  for (const char* blocks_each : {" 1", " 4"}) {
-    const auto made = make_tiles_call(gpu, m, dtype, g, nullptr, config.str() + blocks_each);
+  for (const auto& name : names) {
+    const auto made = make_tiles_call(gpu, m, dtype, g, nullptr, name);
     ASSERT_TRUE(made.call) << made.refusal;
     const auto scratch = gpu.allocate(made.call->scratch_bytes(), "a test");
     void* const operands[] = {const_cast<std::byte*>(left.data()), const_cast<std::byte*>(right.data())};
@@ -190,7 +204,7 @@ void expect_convolved(Gpu& gpu, Member m, DType dtype, const Geometry& g, const 
     const double epsilon = dtype == f32 ? 6e-8 : 1.2e-16;
     for (std::size_t i = 0; i < expected.size(); ++i)
       // Operands are rounded, then each product and each of the sums, whose errors seldom add up.
-      ASSERT_NEAR(got.elements<double>()[i], expected[i], epsilon * (8 * magnitudes[i] + 1)) << config.str() << blocks_each << " at " << i;
+      ASSERT_NEAR(got.elements<double>()[i], expected[i], epsilon * (8 * magnitudes[i] + 1)) << name << " at " << i;
   }
 }
 
@@ -202,7 +216,10 @@ TEST(CudaTiles, ConvolveAsPlainLoopsDo) {
       for (const Member m : members) {
         SCOPED_TRACE(std::to_string(&g - geometries) + ", " + std::to_string(static_cast<int>(m)));
         const auto tiles = tiles_for(dtype);
-        expect_convolved(Gpu::at(0), m, dtype, g, tiles[next++ % tiles.size()]);
+        const std::string config = tiles[next++ % tiles.size()].str();
+        std::vector<std::string> names{config + " 1", config + " 4"};
+        if (Gpu::at(0).properties().compute_capability >= 90) names.push_back(config + " 4 clustered");
+        expect_convolved(Gpu::at(0), m, dtype, g, names);
       }
 }
 

@@ -14,16 +14,9 @@ using Geometry = ConvolutionGeometry;
 constexpr TilesConfig tiles_f32[] = {
     {128, 128, 16, 8, 8, 3, 2, 1.6}, {256, 64, 16, 8, 8, 3, 2, 1.55}, {128, 64, 16, 8, 8, 3, 3, 1.6},  {64, 64, 32, 8, 4, 3, 4, 1.7},
     {256, 32, 16, 8, 8, 3, 3, 1.85}, {128, 32, 16, 8, 8, 4, 5, 2.25}, {128, 32, 16, 8, 4, 4, 4, 1.75}, {64, 32, 16, 4, 4, 4, 4, 1.8},
-    {32, 64, 16, 4, 4, 4, 4, 1.75},  {32, 32, 32, 4, 4, 3, 6, 2.5},   {16, 128, 32, 2, 8, 3, 4, 1.4},  {16, 64, 32, 4, 4, 4, 8, 2.7},
+    {32, 64, 16, 4, 4, 4, 4, 1.75},  {32, 32, 32, 4, 4, 3, 6, 2.5},   {16, 128, 32, 2, 8, 3, 4, 2.2},  {16, 64, 32, 4, 4, 3, 8, 2.7},
 };
 constexpr TilesConfig tiles_f64[] = {{64, 64, 16, 4, 4, 3, 2, 1.6}, {32, 32, 16, 2, 4, 3, 4, 2.2}};
-
-TilesDivisor divisor_of(std::int64_t by) {
-  // ceiling(2^(32 + shift) / by) - 2^32, where 2^shift is the least power of 2 not below it.
-  const auto divisor = static_cast<std::uint64_t>(std::max<std::int64_t>(by, 1));
-  const auto shift = static_cast<std::uint32_t>(std::bit_width(divisor - 1));
-  return {static_cast<std::uint32_t>(((((std::uint64_t{1} << shift) - divisor) << 32) / divisor) + 1), shift};
-}
 
 std::int32_t narrow(std::int64_t n) { return static_cast<std::int32_t>(n); }
 
@@ -69,6 +62,13 @@ Sides axis_of_data(const Geometry& g, std::size_t d, std::int64_t behind) {
 
 }  // namespace
 
+TilesDivisor divisor_of(std::int64_t by) {
+  // ceiling(2^(32 + shift) / by) - 2^32, where 2^shift is the least power of 2 not below it.
+  const auto divisor = static_cast<std::uint64_t>(std::max<std::int64_t>(by, 1));
+  const auto shift = static_cast<std::uint32_t>(std::bit_width(divisor - 1));
+  return {static_cast<std::uint32_t>(((((std::uint64_t{1} << shift) - divisor) << 32) / divisor) + 1), shift};
+}
+
 std::span<const TilesConfig> tiles_for(DType dtype) {
   if (dtype == f64) return tiles_f64;
   return tiles_f32;
@@ -85,8 +85,13 @@ std::string describe_problem(Member member, DType dtype, const Geometry& g, Tile
   constexpr std::int64_t largest = 0x7fffffff - (1 << 16);  // with room for an index past the end by a tile
   if (std::max({data, result, weights}) > largest) return "a size is past 32 bits";
   if (std::min({data, result, weights}) == 0) return "there is nothing to do";
-  for (std::size_t d = 0; d < 3; ++d)
-    if (std::max({g.in[d], g.out[d] * g.strides[d], g.window[d] * g.dilations[d], g.low[d]}) > (1 << 24)) return "an axis is too long";
+  const auto is_point = [&](std::size_t d) { return g.in[d] == 1 && g.out[d] == 1 && g.window[d] == 1 && g.low[d] == 0; };
+  int dimensions = !is_point(0) ? 3 : !is_point(1) ? 2 : 1;
+  std::int64_t longest = 0;
+  for (std::size_t d = 0; d < 3; ++d) longest = std::max({longest, g.in[d], g.out[d] * g.strides[d], g.window[d] * g.dilations[d], g.low[d]});
+  // Coordinates have 32, 16 or 21 bits: see the source. They and differences of them are added.
+  if (dimensions == 2 && longest > (1 << 13)) dimensions = 3;
+  if (longest > (dimensions == 1 ? 1 << 24 : 1 << 18)) return "an axis is too long";
   const bool is_data = member == Member::data_gradient, is_weights = member == Member::weights_gradient;
 
   std::int64_t classes = 1;
@@ -94,8 +99,7 @@ std::string describe_problem(Member member, DType dtype, const Geometry& g, Tile
   if (classes > 16) return "places are in more than 16 classes";
   p.desc = {member, dtype};
   p.desc.classes = classes == 1 ? 1 : classes <= 4 ? 4 : 16;
-  const auto is_point = [&](std::size_t d) { return g.in[d] == 1 && g.out[d] == 1 && g.window[d] == 1 && g.low[d] == 0; };
-  p.desc.dimensions = !is_point(0) ? 3 : !is_point(1) ? 2 : 1;
+  p.desc.dimensions = dimensions;
   p.groups = g.groups;
   p.classes.clear();
   const std::int64_t channels = is_data ? of_group : g.in_channels;
@@ -135,6 +139,8 @@ std::string describe_problem(Member member, DType dtype, const Geometry& g, Tile
   a.result_group = a.columns;
   a.part = is_data ? data : is_weights ? weights : result;
 
+  constexpr std::int64_t most_together = 32;
+  p.desc.channels_together = is_weights ? 1 : static_cast<int>(std::gcd(channels, most_together));
   p.desc.left_unit = unit_of(dtype, {channels, a.left_pitch});
   p.desc.right_unit = unit_of(dtype, {of_group, g.out_channels});
   p.desc.result_unit = is_data ? 1 : unit_of(dtype, {a.columns, a.result_pitch});

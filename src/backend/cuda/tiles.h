@@ -17,8 +17,9 @@ struct TilesDesc {
   ConvolutionMember member = ConvolutionMember::forward;
   DType dtype = f32;
   int left_unit = 1, right_unit = 1, result_unit = 1;
-  int classes = 1;     ///< at most: see TilesArguments
-  int dimensions = 3;  ///< in which windows can reach outside the data: all of them, or the last
+  int classes = 1;            ///< at most: see TilesArguments
+  int dimensions = 3;         ///< in which windows can reach outside the data: all of them, or the last
+  int channels_together = 1;  ///< a power of 2: so many terms that follow each other are of one tap
 
   std::string str() const;
 };
@@ -39,8 +40,6 @@ struct TilesSource {
   unsigned shared_bytes = 0;
 };
 TilesSource generate(const TilesDesc& desc, const TilesConfig& config);
-/// Adds up the parts of a result, in their order.
-TilesSource generate_sum_of_parts(DType dtype, int unit);
 
 /// Tiles that suit the type, all of them.
 std::span<const TilesConfig> tiles_for(DType dtype);
@@ -50,6 +49,7 @@ std::span<const TilesConfig> tiles_for(DType dtype);
 struct TilesDivisor {
   std::uint32_t multiplier = 1, shift = 0;
 };
+TilesDivisor divisor_of(std::int64_t by);
 
 /// One spatial dimension of a class of places.
 struct TilesAxis {

@@ -1,11 +1,12 @@
 // Choosing tiles, and starting kernels of them.
 #include "backend/cuda/tiles_call.h"
 
-#include "backend/cuda/choice.h"
+#include "backend/cuda/sum_of_parts.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 namespace weft::cuda {
@@ -84,23 +85,10 @@ std::vector<Candidate> candidates(const TilesProblem& p, const Gpu& gpu) {
   return all;
 }
 
-struct SumArguments {
-  const void *parts, *bias;
-  void *result, *positive;
-  std::int64_t part;
-  std::int32_t splits, channels, relu;
-};
-
-std::size_t bytes_of(const TilesProblem& p) { return static_cast<std::size_t>(p.arguments.part) * size_of(p.desc.dtype); }
-
 class TilesCall final : public LibraryCall {
  public:
   TilesCall(Gpu& gpu, const TilesProblem& p, const Candidate& candidate, const BiasRelu* after)
-      : gpu_(gpu),
-        arguments_(p.arguments),
-        part_bytes_(bytes_of(p)),
-        has_bias_(after && after->bias >= 0),
-        tells_positive_(after && after->positive >= 0) {
+      : gpu_(gpu), arguments_(p.arguments), has_bias_(after && after->bias >= 0), tells_positive_(after && after->positive >= 0) {
     result_ = after && after->is_positive_first() ? 1 : 0;
     const TilesConfig& config = *candidate.config;
     const auto splits = candidate.splits(p, gpu);
@@ -115,23 +103,17 @@ class TilesCall final : public LibraryCall {
                     static_cast<unsigned>(splits * static_cast<std::int64_t>(p.classes.size()))};
     grid_.threads = static_cast<unsigned>(config.threads());
     if (is_clustered) grid_.cluster = static_cast<unsigned>(splits);
-    std::vector<TilesSource> sources{generate(p.desc, config)};
-    sum_unit_ = arguments_.part * static_cast<std::int64_t>(size_of(p.desc.dtype)) % 16 == 0 ? 16 / static_cast<int>(size_of(p.desc.dtype)) : 1;
-    const bool adds_parts = splits > 1 && !is_clustered;
-    if (adds_parts) sources.push_back(generate_sum_of_parts(p.desc.dtype, sum_unit_));
-    std::vector<Gpu::Source> list;
-    for (const auto& s : sources) list.push_back({s.text, s.entry, s.shared_bytes});
-    const auto functions = gpu.load(list);
-    multiply_ = functions[0].handle;
-    if (adds_parts) add_ = functions[1].handle;
-    grid_.shared_bytes = sources[0].shared_bytes;
-    sum_channels_ = static_cast<std::int32_t>(p.arguments.columns * p.groups);
+    const TilesSource source = generate(p.desc, config);
+    const Gpu::Source loaded{source.text, source.entry, source.shared_bytes};
+    multiply_ = gpu.load({&loaded, 1})[0].handle;
+    grid_.shared_bytes = source.shared_bytes;
+    if (splits > 1 && !is_clustered) sum_.emplace(gpu, p.desc.dtype, arguments_.part, splits, p.arguments.columns * p.groups);
     name_ = "tiles of " + std::to_string(config.rows) + " x " + std::to_string(config.columns) +
             (splits > 1 ? ", sums in " + std::to_string(splits) + " parts" : "") + (is_clustered ? " of a cluster" : "") +
             (after ? after->str() : "");
   }
 
-  std::size_t scratch_bytes() const override { return add_ ? static_cast<std::size_t>(arguments_.splits) * part_bytes_ : 0; }
+  std::size_t scratch_bytes() const override { return sum_ ? sum_->scratch_bytes() : 0; }
   std::string describe() const override { return name_; }
 
   void enqueue(CUstream stream, std::span<void* const> operands, std::span<void* const> results, void* scratch) const override {
@@ -140,32 +122,24 @@ class TilesCall final : public LibraryCall {
     a.left = operands[0];
     a.right = operands[1];
     a.bias = has_bias_ ? operands[2] : nullptr;
-    a.result = add_ ? scratch : results[result_];
+    a.result = sum_ ? scratch : results[result_];
     a.positive = tells_positive_ ? results[1 - result_] : nullptr;
     std::memcpy(bytes.data(), &a, sizeof a);
     std::memcpy(bytes.data() + sizeof a, classes_.data(), classes_.size() * sizeof(TilesClass));
     void* parameters[] = {bytes.data()};
     gpu_.start(multiply_, grid_, stream, parameters, "multiplying tiles");
-    if (!add_) return;
-    SumArguments sum{scratch, a.bias, results[result_], a.positive, a.part, a.splits, sum_channels_, a.relu};
-    void* sum_parameters[] = {&sum};
-    constexpr unsigned threads = 256;
-    const std::int64_t units = a.part / sum_unit_;
-    const auto blocks = static_cast<unsigned>((units + threads - 1) / threads);
-    gpu_.start(add_, {.blocks = {blocks, 1, 1}, .threads = threads, .follows_itself = true}, stream, sum_parameters, "adding up parts");
+    if (sum_) sum_->start(stream, scratch, a.bias, results[result_], a.positive, a.relu);
   }
 
  private:
   const Gpu& gpu_;
   TilesArguments arguments_;
   std::vector<TilesClass> classes_;
-  std::size_t part_bytes_;
   Gpu::Grid grid_;
   bool has_bias_, tells_positive_;
   std::size_t result_ = 0;  ///< among the results
-  int sum_unit_ = 1;
-  std::int32_t sum_channels_ = 1;
-  CUfunction multiply_ = nullptr, add_ = nullptr;  ///< `add_`: null where the kernel's sums are whole
+  CUfunction multiply_ = nullptr;
+  std::optional<SumOfParts> sum_;  ///< none where the kernel's sums are whole
   std::string name_;
 };
 

@@ -12,7 +12,7 @@ namespace weft::cuda {
 /// Of ways to compute that are tiles: what their names begin with, before the tiles' own.
 inline constexpr std::string_view tiles_prefix = "tiles ";
 /// A part of what choices are kept under: another when kernels have changed so that others may be the fastest.
-inline constexpr std::string_view tiles_version = " tiles 3";
+inline constexpr std::string_view tiles_version = " tiles 4";
 
 /// Whether such kernels can be used.
 bool has_tiles(const Gpu& gpu, ConvolutionMember member, DType dtype, const ConvolutionGeometry& geometry);

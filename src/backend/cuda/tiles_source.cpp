@@ -2,32 +2,16 @@
 #include "backend/cuda/tiles.h"
 
 #include "backend/cuda/emit_library.h"
+#include "backend/cuda/tiles_text.h"
 
 #include <string_view>
 
 namespace weft::cuda {
 namespace {
 
-constexpr std::string_view pack = R"(
-template <int n> struct alignas(n * sizeof(Element) < 16 ? n * sizeof(Element) : 16) Pack {
-  Element at[n];
-};
-template <int n> struct alignas(n) Answers {
-  bool at[n];
-};
-)";
+using tiles_text::constant, tiles_text::element;
 
-constexpr std::string_view copies = R"(
-/// Copies to shared memory while the thread goes on; zeros where it is not inside.
-template <int bytes> __device__ void copy(void* to, const void* from, bool inside) {
-  const unsigned address = unsigned(__cvta_generic_to_shared(to)), count = inside ? bytes : 0;
-  if constexpr (bytes == 16) asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(count));
-  else asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(address), "l"(from), "n"(bytes), "r"(count));
-}
-__device__ void end_of_copies() { asm volatile("cp.async.commit_group;"); }
-/// Until all but the latest groups of copies are there.
-template <int latest> __device__ void wait_for_copies() { asm volatile("cp.async.wait_group %0;" ::"n"(latest)); }
-
+constexpr std::string_view cluster = R"(
 #if __CUDA_ARCH__ >= 900
 /// Until all threads of the cluster's blocks are here.
 __device__ void wait_for_cluster() {
@@ -84,27 +68,50 @@ constexpr int left_elements = stages * left_lines * left_line, right_elements = 
 constexpr int row_run = left_by_rows ? 1 : thread_rows < vector ? thread_rows : vector;
 constexpr int column_run = right_by_columns ? 1 : thread_columns < vector ? thread_columns : vector;
 
+// Where a place's windows begin, and how far a tap is from there: coordinates side by side in one number, that can be added and compared at once.
+template <bool> struct Bits { typedef int Coordinates; };
+template <> struct Bits<true> { typedef long long Coordinates; };
+typedef Bits<dimensions == 3>::Coordinates Coordinates;
+constexpr int field = dimensions == 3 ? 21 : dimensions == 2 ? 16 : 32;
+__device__ Coordinates coordinates(int at0, int at1, int at2) {
+  if constexpr (dimensions == 1) return at2;
+  else if constexpr (dimensions == 2) return at2 + (at1 << field);
+  else return at2 + (Coordinates(at1) << field) + (Coordinates(at0) << 2 * field);
+}
+/// Sums that borrow from their neighbours are of numbers below zero, and so outside anyway.
+__device__ bool is_outside(Coordinates at, Coordinates last) {
+  constexpr Coordinates sign = Coordinates(1) << (field - 1);
+  constexpr Coordinates signs = dimensions == 1 ? sign : dimensions == 2 ? sign | sign << field % 32 : sign | sign << field | sign << 2 * field % 64;
+  return ((at | (last - at)) & signs) != 0;
+}
+
 /// The left matrix at a row and a term is the data at the sum of two spots, one of them a place's and one a tap's; zero outside the data.
-struct alignas(16) Spot {
-  int offset, at0, at1, at2;
+/// A place's offset is from where the first place's window begins, and so not negative.
+struct alignas(2 * sizeof(Coordinates)) Spot {
+  int offset;
+  Coordinates at;
 };
+constexpr int ring = terms_of_one_tap ? 0 : 2 * threads;
 struct Shared {
   Element left[stages][left_lines * left_line], right[stages][right_lines * right_line];
   Element more_for_sums[left_elements + right_elements < rows * columns ? rows * columns - left_elements - right_elements : 4];
-  Spot of_rows[rows], of_terms[stages][depth];
-  int result_of_rows[rows], right_of_terms[stages][depth];  // -1: there is none
+  Spot of_rows[left_by_rows && !terms_of_one_tap ? rows : 1], of_terms[ring + 1];
+  int weight_of_terms[right_by_columns ? ring + 1 : 1];  // -1: there is none
+  int result_of_rows[is_data_gradient ? rows : 1];       // likewise
 };
 
-__device__ Spot nowhere() { return {0, 0, 0, -(1 << 30)}; }
+__device__ Spot nowhere() { return {0, coordinates(0, 0, -(1 << (field - 2)))}; }
 
 __device__ Spot place(const Arguments& a, const Class& c, int index, int& result) {
-  const int rest = divided(index, c.axes[2].by_places), image_and_0 = divided(rest, c.axes[1].by_places);
-  const int image = divided(image_and_0, c.axes[0].by_places);
+  const int rest = divided(index, c.axes[2].by_places), image_and_0 = dimensions < 2 ? rest : divided(rest, c.axes[1].by_places);
+  const int image = dimensions < 3 ? image_and_0 : divided(image_and_0, c.axes[0].by_places);
   const int p0 = image_and_0 - image * c.axes[0].places, p1 = rest - image_and_0 * c.axes[1].places, p2 = index - rest * c.axes[2].places;
   const auto in_result = [&](int d, int p) { return c.axes[d].first_result + p * c.axes[d].result_step; };
   result = ((image * a.result_sizes[0] + in_result(0, p0)) * a.result_sizes[1] + in_result(1, p1)) * a.result_sizes[2] + in_result(2, p2);
   const int at0 = c.axes[0].start + p0 * c.axes[0].step, at1 = c.axes[1].start + p1 * c.axes[1].step, at2 = c.axes[2].start + p2 * c.axes[2].step;
-  return {(((image * a.left_sizes[0] + at0) * a.left_sizes[1] + at1) * a.left_sizes[2] + at2) * a.left_pitch, at0, at1, at2};
+  const auto from_start = [&](int d, int p) { return p * c.axes[d].step; };
+  const int rows = (image * a.left_sizes[0] + from_start(0, p0)) * a.left_sizes[1] + from_start(1, p1);
+  return {(rows * a.left_sizes[2] + from_start(2, p2)) * a.left_pitch, coordinates(at0, at1, at2)};
 }
 
 __device__ Spot tap(const Arguments& a, const Class& c, int index, int& weight) {
@@ -115,69 +122,150 @@ __device__ Spot tap(const Arguments& a, const Class& c, int index, int& weight) 
   weight = ((in_window(0, t0) * a.weights_sizes[0] + in_window(1, t1)) * a.weights_sizes[1] + in_window(2, t2)) * a.weights_pitch + channel;
   const auto delta = [&](int d, int t) { return c.axes[d].first_delta + t * c.axes[d].delta_step; };
   const int d0 = delta(0, t0), d1 = delta(1, t1), d2 = delta(2, t2);
-  return {((d0 * a.left_sizes[1] + d1) * a.left_sizes[2] + d2) * a.left_pitch + channel, d0, d1, d2};
+  return {((d0 * a.left_sizes[1] + d1) * a.left_sizes[2] + d2) * a.left_pitch + channel, coordinates(d0, d1, d2)};
 }
 
-__device__ void find_rows(const Arguments& a, const Class& c, int first, Shared& s) {
-#pragma unroll 1
-  for (int r = threadIdx.x; r < rows; r += threads) {
-    const int row = first + r;
-    Spot spot = nowhere();
-    int result = -1;
-    if (row < c.rows) {
-      spot = is_weights_gradient ? tap(a, c, row, result) : place(a, c, row, result);
-      result = (is_data_gradient ? result : row) * a.result_pitch;
+/// What a thread copies of a tile, unit by unit: the same of some lines. Where lines are long, several positions of one.
+template <int lines, int units, int unit> struct Share {
+  static constexpr int across = units < threads ? units : threads, down = threads / across, positions = units / across;
+  static constexpr int copies = (lines + down - 1) / down * positions;
+  static constexpr bool is_whole = down * across == threads && lines % down == 0;
+  static_assert(units % across == 0);
+  int first_line = threadIdx.x / across, first_at = threadIdx.x % across * unit;
+
+  __device__ int line(int copy) const { return first_line + copy / positions * down; }
+  __device__ int at(int copy) const { return first_at + copy % positions * across * unit; }
+  __device__ bool has(int copy) const { return is_whole || (first_line < down && line(copy) < lines); }
+};
+typedef Share<left_lines, left_length / left_unit, left_unit> LeftShare;
+typedef Share<right_lines, right_length / right_unit, right_unit> RightShare;
+
+/// Copies one tile after the other.
+struct Copies {
+  const Arguments& a;
+  const Class& c;
+  Shared& s;
+  const Element *left, *right, *right_of_tile;
+  const int first_column, first_term;
+  int term = first_term, at_in_ring = 0;  // of the tile that is next
+  const LeftShare of_left = {};
+  const RightShare of_right = {};
+  const Coordinates last = coordinates(a.left_sizes[0] - 1, a.left_sizes[1] - 1, a.left_sizes[2] - 1);
+  // What does not change from tile to tile.
+  static constexpr bool keeps_rows = left_by_rows && terms_of_one_tap, keeps_right = terms_of_one_tap || !right_by_columns;
+  Spot rows_of_copies[keeps_rows ? LeftShare::copies : 1];
+  const Element* left_of_taps[LeftShare::positions];
+  Coordinates taps[LeftShare::positions];
+  unsigned right_offsets[keeps_right ? RightShare::copies : 1];
+  // Of terms of one tap.
+  int channel = 0;
+
+  __device__ Spot row_spot(int row) const {
+    int unused;
+    return row >= c.rows ? nowhere() : is_weights_gradient ? tap(a, c, row, unused) : place(a, c, row, unused);
+  }
+  __device__ void find_terms(int first, int at) {
+    const int term = first + threadIdx.x;
+    int weight = -1;
+    s.of_terms[at + threadIdx.x] = term >= c.terms ? nowhere() : is_weights_gradient ? place(a, c, term, weight) : tap(a, c, term, weight);
+    if (right_by_columns) s.weight_of_terms[at + threadIdx.x] = weight;
+  }
+
+  __device__ void set_tap(int position, const Spot& spot) {
+    left_of_taps[position] = left + spot.offset;
+    taps[position] = spot.at;
+    // The compiler would rather add to the offset, for each copy.
+    asm("" : "+l"(left_of_taps[position]));
+  }
+  __device__ void find_tap() {
+    int weight;
+    set_tap(0, tap(a, c, term, weight));
+    if (right_by_columns) right_of_tile = right + weight;
+  }
+
+  __device__ void start(int first_row) {
+    left += ((c.axes[0].start * a.left_sizes[1] + c.axes[1].start) * a.left_sizes[2] + c.axes[2].start) * a.left_pitch;
+    if constexpr (keeps_rows) {
+#pragma unroll
+      for (int i = 0; i < LeftShare::copies; ++i) {
+        rows_of_copies[i] = row_spot(first_row + of_left.line(i));
+        rows_of_copies[i].offset += of_left.at(i);
+      }
     }
-    s.of_rows[r] = spot;
-    s.result_of_rows[r] = result;
-  }
-}
-
-__device__ void find_term(const Arguments& a, const Class& c, int tile, int at, Shared& s) {
-  const int term = tile * depth + at, stage = tile % stages;
-  Spot spot = nowhere();
-  int right = -1;
-  if (term < c.terms) {
-    spot = is_weights_gradient ? place(a, c, term, right) : tap(a, c, term, right);
-    if (!is_data_gradient) right = term * a.right_pitch;
-  }
-  s.of_terms[stage][at] = spot;
-  s.right_of_terms[stage][at] = right;
-}
-
-__device__ void load(const Arguments& a, const Element* left, const Element* right, int first_column, int stage, Shared& s) {
-  constexpr int left_units = left_length / left_unit, right_units = right_length / right_unit;
+    if constexpr (is_weights_gradient) {
 #pragma unroll
-  for (int first = 0; first < left_lines * left_units; first += threads) {
-    const int unit = first + threadIdx.x, line = unit / left_units, at = unit % left_units * left_unit;
-    if (left_lines * left_units % threads != 0 && line >= left_lines) break;
-    const Spot row = s.of_rows[left_by_rows ? line : at], term = s.of_terms[stage][left_by_rows ? at : line];
-    const bool inside = unsigned(row.at2 + term.at2) < unsigned(a.left_sizes[2]) &&
-                        (dimensions < 2 || unsigned(row.at1 + term.at1) < unsigned(a.left_sizes[1])) &&
-                        (dimensions < 3 || unsigned(row.at0 + term.at0) < unsigned(a.left_sizes[0]));
-    copy<left_unit * sizeof(Element)>(&s.left[stage][line * left_line + at], left + (inside ? row.offset + term.offset : 0), inside);
-  }
+      for (int i = 0; i < LeftShare::positions; ++i) set_tap(i, row_spot(first_row + of_left.at(i)));
+    }
+    if constexpr (keeps_right) {
+      if (!right_by_columns) right_of_tile = right + term * a.right_pitch;
 #pragma unroll
-  for (int first = 0; first < right_lines * right_units; first += threads) {
-    const int unit = first + threadIdx.x, line = unit / right_units, at = unit % right_units * right_unit;
-    if (right_lines * right_units % threads != 0 && line >= right_lines) break;
-    const int term = s.right_of_terms[stage][right_by_columns ? at : line], column = first_column + (right_by_columns ? line : at);
-    const bool inside = term >= 0 && column < a.columns;
-    const int offset = term + column * (right_by_columns ? a.right_pitch : 1);
-    copy<right_unit * sizeof(Element)>(&s.right[stage][line * right_line + at], right + (inside ? offset : 0), inside);
+      for (int i = 0; i < RightShare::copies; ++i) {
+        const int line = of_right.line(i), at = of_right.at(i);
+        right_offsets[i] = right_by_columns ? (first_column + line) * a.right_pitch + at : line * a.right_pitch + first_column + at;
+      }
+    }
+    if constexpr (terms_of_one_tap) {
+      channel = term - divided(term, a.by_channels) * a.channels;
+      find_tap();
+    } else {
+      if constexpr (left_by_rows) {
+#pragma unroll 1
+        for (int r = threadIdx.x; r < rows; r += threads) s.of_rows[r] = row_spot(first_row + r);
+      }
+      find_terms(term, 0);
+      find_terms(term + threads, threads);
+      __syncthreads();
+    }
   }
-}
 
+  __device__ void next(int stage) {
+    static_assert(terms_of_one_tap || (threads % depth == 0 && (stages - 1) * depth <= threads), "halves of the ring are read between barriers");
+    if (!terms_of_one_tap && at_in_ring % threads == 0 && term != first_term) find_terms(term + threads, threads - at_in_ring);
+    if constexpr (!terms_of_one_tap && left_by_rows) {
+#pragma unroll
+      for (int i = 0; i < LeftShare::positions; ++i) set_tap(i, s.of_terms[at_in_ring + of_left.at(i)]);
+    }
+#pragma unroll
+    for (int i = 0; i < LeftShare::copies; ++i) {
+      const int line = of_left.line(i), at = of_left.at(i), position = i % LeftShare::positions;
+      if (!of_left.has(i)) continue;
+      const Spot place = keeps_rows ? rows_of_copies[i] : left_by_rows ? s.of_rows[line] : s.of_terms[at_in_ring + line];
+      const Element* from = left_of_taps[position] + unsigned(place.offset);
+      copy<left_unit * sizeof(Element)>(&s.left[stage][line * left_line + at], from, is_outside(place.at + taps[position], last));
+    }
+#pragma unroll
+    for (int i = 0; i < RightShare::copies; ++i) {
+      const int line = of_right.line(i), at = of_right.at(i), column = first_column + (right_by_columns ? line : at);
+      if (!of_right.has(i)) continue;
+      const int weight = keeps_right ? 0 : s.weight_of_terms[at_in_ring + at];
+      const bool is_term = terms_of_one_tap || (right_by_columns ? weight >= 0 : term + line < c.terms);
+      const Element* from = keeps_right ? right_of_tile + right_offsets[i] : right + weight + unsigned(column * a.right_pitch);
+      copy<right_unit * sizeof(Element)>(&s.right[stage][line * right_line + at], from, !is_term || column >= a.columns);
+    }
+    term += depth;
+    right_of_tile += right_by_columns ? depth : depth * a.right_pitch;
+    if constexpr (terms_of_one_tap) {
+      channel += depth, left_of_taps[0] += depth;
+      if (channel == a.channels) channel = 0, find_tap();
+    } else {
+      at_in_ring = (at_in_ring + depth) % (2 * threads);
+    }
+  }
+};
+
+/// Products go to and fro over a thread's rows, or columns: each has an operand in common with the next, which is then not read again from the
+/// registers' banks. Reading from them is what limits the speed otherwise.
 __device__ void multiply(const Element* left, const Element* right, int down, int across, Element (&sum)[thread_rows][thread_columns]) {
+  const auto to_and_fro = [](int turn, int n, int count) { return turn % 2 == 1 ? count - 1 - n : n; };
 #pragma unroll
   for (int k = 0; k < depth; k += vector) {
-    Element l[thread_rows][vector], r[vector][thread_columns];
+    Element l[vector][thread_rows];
     if constexpr (left_by_rows) {
 #pragma unroll
       for (int i = 0; i < thread_rows; ++i) {
         const auto pack = *reinterpret_cast<const Pack<vector>*>(left + (down + i * threads_down) * left_line + k);
 #pragma unroll
-        for (int v = 0; v < vector; ++v) l[i][v] = pack.at[v];
+        for (int v = 0; v < vector; ++v) l[v][i] = pack.at[v];
       }
     } else {
 #pragma unroll
@@ -186,32 +274,42 @@ __device__ void multiply(const Element* left, const Element* right, int down, in
         for (int i = 0; i < thread_rows; i += row_run) {
           const auto pack = *reinterpret_cast<const Pack<row_run>*>(left + (k + v) * left_line + i * threads_down + down * row_run);
 #pragma unroll
-          for (int n = 0; n < row_run; ++n) l[i + n][v] = pack.at[n];
+          for (int n = 0; n < row_run; ++n) l[v][i + n] = pack.at[n];
         }
     }
     if constexpr (right_by_columns) {
+      // Column by column, which takes fewer registers.
 #pragma unroll
       for (int j = 0; j < thread_columns; ++j) {
         const auto pack = *reinterpret_cast<const Pack<vector>*>(right + (across + j * threads_across) * right_line + k);
 #pragma unroll
-        for (int v = 0; v < vector; ++v) r[v][j] = pack.at[v];
+        for (int v = 0; v < vector; ++v)
+#pragma unroll
+          for (int n = 0; n < thread_rows; ++n) {
+            const int i = to_and_fro(v, n, thread_rows);
+            sum[i][j] = fma(l[v][i], pack.at[v], sum[i][j]);
+          }
       }
     } else {
 #pragma unroll
-      for (int v = 0; v < vector; ++v)
+      for (int v = 0; v < vector; ++v) {
+        Element r[thread_columns];
 #pragma unroll
         for (int j = 0; j < thread_columns; j += column_run) {
           const auto pack = *reinterpret_cast<const Pack<column_run>*>(right + (k + v) * right_line + j * threads_across + across * column_run);
 #pragma unroll
-          for (int n = 0; n < column_run; ++n) r[v][j + n] = pack.at[n];
+          for (int n = 0; n < column_run; ++n) r[j + n] = pack.at[n];
         }
+        constexpr int turns = left_by_rows ? thread_rows : thread_columns, count = left_by_rows ? thread_columns : thread_rows;
+#pragma unroll
+        for (int turn = 0; turn < turns; ++turn)
+#pragma unroll
+          for (int n = 0; n < count; ++n) {
+            const int other = to_and_fro(turn, n, count), i = left_by_rows ? turn : other, j = left_by_rows ? other : turn;
+            sum[i][j] = fma(l[v][i], r[j], sum[i][j]);
+          }
+      }
     }
-#pragma unroll
-    for (int v = 0; v < vector; ++v)
-#pragma unroll
-      for (int i = 0; i < thread_rows; ++i)
-#pragma unroll
-        for (int j = 0; j < thread_columns; ++j) sum[i][j] = fma(l[i][v], r[v][j], sum[i][j]);
   }
 }
 
@@ -231,16 +329,20 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
   if (first_row >= c.rows) return;
   const int tiles = (c.terms + depth - 1) / depth, tiles_of_part = (tiles + a.splits - 1) / a.splits;
   const int begin = part * tiles_of_part, end = min(begin + tiles_of_part, tiles);
-  const Element *left = a.left + group * a.left_group, *right = a.right + group * a.right_group;
-
-  find_rows(a, c, first_row, s);
-#pragma unroll 1
-  for (int t = threadIdx.x; t < stages * depth; t += threads) find_term(a, c, begin + t / depth, t % depth, s);
-  __syncthreads();
+  Copies copies{a, c, s, a.left + group * a.left_group, a.right + group * a.right_group, nullptr, first_column, begin * depth};
+  copies.start(first_row);
 #pragma unroll 1
   for (int i = 0; i < stages - 1; ++i) {
-    if (begin + i < end) load(a, left, right, first_column, (begin + i) % stages, s);
+    if (begin + i < end) copies.next(i);
     end_of_copies();
+  }
+  if (is_data_gradient) {
+#pragma unroll 1
+    for (int r = threadIdx.x; r < rows; r += threads) {
+      int result = -1;
+      if (first_row + r < c.rows) place(a, c, first_row + r, result);
+      s.result_of_rows[r] = result;
+    }
   }
 
   // A warp's threads are numbered in such an order that neighbours in pairs read the same of one tile or the other.
@@ -250,22 +352,26 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
   const int across = warp % warps_across * lanes_across + (lane & 1 | lane >> 1 & (lanes_across - 2));
   const int down = warp / warps_across * (32 / lanes_across) + (lane >> 1 & 1 | (lanes_across == 8 ? lane >> 3 & 2 : lane >> 2 & 6));
   Element sum[thread_rows][thread_columns] = {};
+  int full = 0, empty = stages - 1;
   for (int tile = begin; tile < end; ++tile) {
     wait_for_copies<stages - 2>();
     __syncthreads();
-    if (tile + stages - 1 < end) load(a, left, right, first_column, (tile + stages - 1) % stages, s);
+    if (tile + stages - 1 < end) copies.next(empty);
     end_of_copies();
-    if (threadIdx.x < depth) find_term(a, c, tile + stages, threadIdx.x, s);
-    multiply(s.left[tile % stages], s.right[tile % stages], down, across, sum);
+    multiply(s.left[full], s.right[full], down, across, sum);
+    full = full + 1 == stages ? 0 : full + 1;
+    empty = empty + 1 == stages ? 0 : empty + 1;
   }
+  __syncthreads();
 
   const bool is_part = a.splits > 1 && !a.clustered;
   Element* result = a.result + (is_part ? part * a.part : 0) + group * a.result_group;
   bool* positive = a.positive && !is_part ? a.positive + group * a.result_group : nullptr;
   const auto put = [&](int i, int j, const Pack<column_run>& sums) {
-    const int r = s.result_of_rows[left_by_rows ? down + i * threads_down : i / row_run * row_run * threads_down + down * row_run + i % row_run];
+    const int row = left_by_rows ? down + i * threads_down : i / row_run * row_run * threads_down + down * row_run + i % row_run;
     const int column = first_column + j * threads_across + across * column_run;
-    if (r < 0 || column >= a.columns) return;
+    if (first_row + row >= c.rows || column >= a.columns) return;
+    const int r = (is_data_gradient ? s.result_of_rows[row] : first_row + row) * a.result_pitch;
     Pack<column_run> pack;
 #pragma unroll
     for (int n = 0; n < column_run; ++n)
@@ -297,7 +403,6 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
   if (a.clustered) {
     // Each block leaves its sums where the others find them, and adds up a share of what all have, in the parts' order.
     auto* sums = reinterpret_cast<Pack<column_run>*>(&s.left[0][0]) + threadIdx.x;
-    __syncthreads();
 #pragma unroll
     for (int i = 0; i < thread_rows; ++i)
 #pragma unroll
@@ -323,44 +428,6 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
     for (int j = 0; j < runs; ++j) put(i, j * column_run, run_of(i, j));
 }
 )";
-
-constexpr std::string_view sum_of_parts = R"(
-struct Arguments {
-  const Element *parts, *bias;
-  Element* result;
-  bool* positive;
-  long long part;
-  int splits, channels, relu;
-};
-
-extern "C" __global__ void __launch_bounds__(256) add_parts(const Arguments a) {
-  follow();
-  const long long first = (blockIdx.x * 256ll + threadIdx.x) * unit;
-  if (first >= a.part) return;
-  Pack<unit> sum = {};
-#pragma unroll 4
-  for (int part = 0; part < a.splits; ++part) {
-    const auto more = *reinterpret_cast<const Pack<unit>*>(a.parts + part * a.part + first);
-#pragma unroll
-    for (int n = 0; n < unit; ++n) sum.at[n] += more.at[n];
-  }
-#pragma unroll
-  for (int n = 0; n < unit; ++n) {
-    if (a.bias) sum.at[n] += a.bias[(first + n) % a.channels];
-    if (a.relu && sum.at[n] <= 0) sum.at[n] = 0;
-  }
-  *reinterpret_cast<Pack<unit>*>(a.result + first) = sum;
-  if (!a.positive) return;
-  Answers<unit> answers;
-#pragma unroll
-  for (int n = 0; n < unit; ++n) answers.at[n] = sum.at[n] > 0;
-  *reinterpret_cast<Answers<unit>*>(a.positive + first) = answers;
-}
-)";
-
-std::string constant(const char* name, int value) { return std::string("constexpr int ") + name + " = " + std::to_string(value) + ";\n"; }
-
-std::string element(DType dtype) { return std::string("typedef ") + (dtype == f64 ? "double" : "float") + " Element;\n"; }
 
 }  // namespace
 
@@ -389,26 +456,24 @@ TilesSource generate(const TilesDesc& desc, const TilesConfig& config) {
   source.text += constant("left_unit", desc.left_unit) + constant("right_unit", desc.right_unit) + constant("result_unit", desc.result_unit) +
                  constant("dimensions", desc.dimensions) + constant("most_classes", desc.classes);
   const bool is_data = desc.member == ConvolutionMember::data_gradient, is_weights = desc.member == ConvolutionMember::weights_gradient;
-  source.text += std::string("constexpr bool is_data_gradient = ") + (is_data ? "true" : "false") +
-                 ", is_weights_gradient = " + (is_weights ? "true" : "false") + ";\n";
-  source.text += definitions_for("divided") + std::string(pack);
-  source.text += copies;
+  const bool terms_of_one_tap = !is_weights && desc.channels_together % config.depth == 0;
+  const auto flag = [](const char* name, bool value) { return std::string("constexpr bool ") + name + (value ? " = true;\n" : " = false;\n"); };
+  source.text += flag("is_data_gradient", is_data) + flag("is_weights_gradient", is_weights) + flag("terms_of_one_tap", terms_of_one_tap);
+  source.text += definitions_for("divided") + std::string(tiles_text::pack);
+  source.text += std::string(tiles_text::copies) + std::string(cluster);
   std::string kernel(body);
   kernel.replace(kernel.find("NAME("), 4, source.entry);
   source.text += kernel;
 
-  const auto bytes = static_cast<int>(size_of(desc.dtype)), pad = 16 / bytes;
+  // As Shared says.
+  const int bytes = static_cast<int>(size_of(desc.dtype)), pad = 16 / bytes, spot = desc.dimensions == 3 ? 16 : 8;
   const int left = is_weights ? config.depth * config.rows : config.rows * (config.depth + pad),
             right = is_data ? config.columns * (config.depth + pad) : config.depth * config.columns;
   const int elements = config.stages * (left + right), sums = config.rows * config.columns;
-  source.shared_bytes =
-      static_cast<unsigned>((elements < sums ? sums : elements + 4) * bytes + config.stages * config.depth * (16 + 4) + config.rows * (16 + 4) + 15) /
-      16 * 16;
+  const int ring = terms_of_one_tap ? 1 : 2 * config.threads() + 1;
+  const int spots = (!is_weights && !terms_of_one_tap ? config.rows : 1) + ring, places = (is_data ? ring + config.rows : 2);
+  source.shared_bytes = static_cast<unsigned>((elements < sums ? sums : elements + 4) * bytes + spots * spot + places * 4 + 31) / 16 * 16;
   return source;
-}
-
-TilesSource generate_sum_of_parts(DType dtype, int unit) {
-  return {element(dtype) + constant("unit", unit) + definitions_for("follow") + std::string(pack) + std::string(sum_of_parts), "add_parts", 0};
 }
 
 }  // namespace weft::cuda

@@ -2,6 +2,7 @@
 #include "backend/cuda/tiles.h"
 
 #include "backend/cuda/compiler.h"
+#include "backend/cuda/patches_call.h"
 #include "backend/cuda/sum_of_parts.h"
 #include "backend/cuda/tiles_call.h"
 #include "compile/backend.h"
@@ -73,6 +74,41 @@ TEST(CudaTiles, CompileForEveryGeneration) {
       }
       EXPECT_NO_THROW(compiler.compile(generate_sum_of_parts(dtype, 1, m == 0 ? 1 : 32).text, compiler.target(90)));
     }
+}
+
+TEST(CudaTiles, OfPatchesCompileForEveryGeneration) {
+  const Compiler& compiler = Compiler::instance();
+  if (!compiler.refusal().empty()) GTEST_SKIP() << compiler.refusal();
+  constexpr int capabilities[] = {80, 90, 100};
+  std::size_t next = 0;
+  for (const Geometry& g : geometries)
+    for (const Member member : {Member::forward, Member::weights_gradient}) {
+      PatchesProblem p;
+      if (!describe_problem(member, f32, g, 132, p).empty()) continue;
+      EXPECT_NO_THROW(compiler.compile(generate(p.desc).text, compiler.target(capabilities[next++ % 3]))) << p.desc.str();
+    }
+}
+
+/// A block's patch has the lines of all windows of its places, whichever place is the first.
+TEST(CudaTiles, OfPatchesCoverWindows) {
+  std::size_t met = 0;
+  for (const Geometry& g : geometries)
+    for (const Member member : {Member::forward, Member::weights_gradient}) {
+      PatchesProblem p;
+      if (!describe_problem(member, f32, g, 132, p).empty()) continue;
+      ++met;
+      const auto& a = p.arguments;
+      const auto line_of = [&](std::int64_t place) {
+        const std::int64_t row = place / a.places[1];
+        return row / a.places[0] * a.image_lines + row % a.places[0] * p.desc.strides[0];
+      };
+      for (std::int64_t first = 0; first < a.rows; first += a.block_rows) {
+        const std::int64_t last = std::min<std::int64_t>(first + a.block_rows, a.rows) - 1;
+        EXPECT_LE(line_of(last) + (p.desc.window[0] - 1) * p.desc.dilations[0] - line_of(first), a.patch_lines - 1) << p.desc.str();
+      }
+      EXPECT_GE(p.desc.line, ((a.places[1] - 1) * p.desc.strides[1] + (p.desc.window[1] - 1) * p.desc.dilations[1] + 1) * p.desc.channels);
+    }
+  EXPECT_GE(met, 6);
 }
 
 TEST(CudaTiles, AreNamedAfterWhatTheyCompute) {
@@ -219,6 +255,7 @@ TEST(CudaTiles, ConvolveAsPlainLoopsDo) {
         const std::string config = tiles[next++ % tiles.size()].str();
         std::vector<std::string> names{config + " 1", config + " 4"};
         if (Gpu::at(0).properties().compute_capability >= 90) names.push_back(config + " 4 clustered");
+        if (PatchesProblem p; describe_problem(m, dtype, g, 132, p).empty()) names.emplace_back(patches_name);
         expect_convolved(Gpu::at(0), m, dtype, g, names);
       }
 }

@@ -1,6 +1,7 @@
 // Choosing tiles, and starting kernels of them.
 #include "backend/cuda/tiles_call.h"
 
+#include "backend/cuda/patches_call.h"
 #include "backend/cuda/sum_of_parts.h"
 
 #include <algorithm>
@@ -57,8 +58,8 @@ double estimate(const TilesProblem& p, const Candidate& candidate, std::int64_t 
 }
 
 /// Different ones, the likeliest to be fast first.
-std::vector<Candidate> candidates(const TilesProblem& p, const Gpu& gpu) {
-  constexpr std::size_t most_configs = 4, most_of_config = 2;
+std::vector<Candidate> candidates(const TilesProblem& p, const Gpu& gpu, std::size_t most_configs) {
+  constexpr std::size_t most_of_config = 2;
   constexpr double most_cycles = 1.2;  // of those of the likeliest
   std::vector<std::vector<Candidate>> by_config;
   for (const auto& config : tiles_for(p.desc.dtype)) {
@@ -163,11 +164,15 @@ std::vector<std::string> tiles_names(Gpu& gpu, Member member, DType dtype, const
   TilesProblem p;
   std::vector<std::string> names;
   if (!refusal_of(gpu, member, dtype, g, p).empty()) return names;
-  const auto list = candidates(p, gpu);
+  PatchesProblem patches;
+  const bool has_patches = describe_problem(member, dtype, g, gpu.properties().multiprocessors, patches).empty();
+  // Where there are patches they are seldom much slower than the fastest tiles.
+  const auto list = candidates(p, gpu, has_patches ? 1 : 4);
   // All that will be tried is compiled side by side.
   std::vector<TilesSource> sources;
   std::vector<Gpu::Source> texts;
   for (const auto& c : list) sources.push_back(generate(p.desc, *c.config));
+  if (has_patches) sources.push_back(generate(patches.desc)), names.emplace_back(patches_name);
   for (const auto& s : sources) texts.push_back({s.text, s.entry, s.shared_bytes});
   gpu.load(texts);
   for (const auto& c : list) names.push_back(c.str());
@@ -177,6 +182,7 @@ std::vector<std::string> tiles_names(Gpu& gpu, Member member, DType dtype, const
 LibraryChoice make_tiles_call(Gpu& gpu, Member member, DType dtype, const ConvolutionGeometry& g, const BiasRelu* after, const std::string& name) {
   TilesProblem p;
   if (auto why = refusal_of(gpu, member, dtype, g, p); !why.empty()) return {nullptr, std::move(why)};
+  if (name == patches_name) return make_patches_call(gpu, member, dtype, g, after);
   for (const auto& config : tiles_for(dtype))
     for (int each = 1; each <= most_blocks_each; ++each)
       for (const bool is_clustered : {false, true})

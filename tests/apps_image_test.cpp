@@ -1,6 +1,8 @@
 // `weft image`: what it prints and writes.
 #include "command_testing.h"
 
+#include <weft/image_file.h>
+
 #include <nlohmann/json.hpp>
 
 #include <cmath>
@@ -51,6 +53,34 @@ TEST(WeftImage, ScalesDistancesToGreyAndSaysHow) {
   EXPECT_EQ(grey.elements<std::uint8_t>()[5 * 8 + 7], 0);
   EXPECT_EQ(grey.elements<std::uint8_t>()[5 * 8 + 6], 51);
   EXPECT_EQ(grey.elements<std::uint8_t>()[0], 255) << "nothing lies within the limit";
+}
+
+TEST(WeftImage, WritesDistancesIn16BitsAndInStepsAskedFor) {
+  const Folder folder;
+  save_picture(folder / "in.png");
+  const auto written = [&](const std::string& options) {
+    const auto run = weft(folder, "image distance" + quoted(folder / "in.png") + quoted(folder / "out.png") + " --json" + options);
+    EXPECT_EQ(run.status, 0) << run.err;
+    return std::pair(nlohmann::json::parse(run.out).at("step").get<double>(), io::load_image(folder / "out.png", {.keep_16_bits = true}));
+  };
+  const auto all = written(" --bits 16"), by_step = written(" --bits 16 --step 0.001");
+  const NDArray &scaled = all.second, &in_steps = by_step.second;
+  EXPECT_EQ(all.first, 5.0 / 65535);
+  EXPECT_EQ(scaled.type().str(), "u16[6,8,1]");
+  EXPECT_EQ(scaled.elements<std::uint16_t>()[1 * 8 + 2], 0);
+  EXPECT_EQ(scaled.elements<std::uint16_t>()[0], std::lround(std::sqrt(5.0) / 5 * 65535));
+  EXPECT_EQ(scaled.elements<std::uint16_t>()[5 * 8 + 2], std::lround(4.0 / 5 * 65535));
+
+  EXPECT_DOUBLE_EQ(by_step.first, 0.001);
+  EXPECT_EQ(in_steps.elements<std::uint16_t>()[0], 2236);
+  EXPECT_EQ(in_steps.elements<std::uint16_t>()[1], std::lround(1000 * std::sqrt(2.0)));
+
+  const NDArray cut_off = written(" --step 0.01").second;
+  EXPECT_EQ(cut_off.type().str(), "u8[6,8,1]");
+  EXPECT_EQ(cut_off.elements<std::uint8_t>()[0], 224);
+  EXPECT_EQ(cut_off.elements<std::uint8_t>()[5 * 8 + 2], 255) << "4 pixels are more than 255 steps";
+  const NDArray limited = written(" --bits 16 --step 0.001 --limit 1.5").second;
+  EXPECT_EQ(limited.elements<std::uint16_t>()[0], 65535) << "nothing lies within the limit";
 }
 
 TEST(WeftImage, MeasuresToBlackPixelsIfInverted) {
@@ -120,6 +150,12 @@ TEST(WeftImage, RefusesWhatItCanNotUse) {
   expect_failure(weft(folder, "image distance"), 2, "in is required");
   expect_failure(weft(folder, "image distance" + quoted(folder / "in.png") + " --limit 0"), 2, "--limit");
   expect_failure(weft(folder, "image distance" + quoted(folder / "in.png") + " --threshold 255"), 2, "--threshold");
+  expect_failure(weft(folder, "image distance" + quoted(folder / "in.png") + quoted(folder / "out.png") + " --bits 12"), 2, "--bits");
+  expect_failure(weft(folder, "image distance" + quoted(folder / "in.png") + quoted(folder / "out.png") + " --step -1"), 2, "--step");
+  expect_failure(weft(folder, "image distance" + quoted(folder / "in.png") + " --bits 16"), 1, "are for distances in a picture");
+  expect_failure(weft(folder, "image distance" + quoted(folder / "in.png") + quoted(folder / "out.npy") + " --step 1"), 1,
+                 "are for distances in a picture");
+  expect_failure(weft(folder, "image distance" + quoted(folder / "in.png") + quoted(folder / "out.jpg") + " --bits 16"), 1, "out.jpg");
   expect_failure(weft(folder, "image distance" + quoted(folder / "none.png")), 1, "none.png");
   expect_failure(weft(folder, "image distance" + quoted(folder.with("bad.png", "no picture"))), 1, "bad.png");
   expect_failure(weft(folder, "image distance" + quoted(folder / "in.png") + quoted(folder / "no" / "out.png")), 1, "out.png");

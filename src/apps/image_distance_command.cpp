@@ -25,7 +25,8 @@ namespace {
 struct ImageDistanceOptions {
   std::string in, out;
   double limit = std::numeric_limits<double>::infinity();
-  int threshold = 0;
+  int threshold = 0, bits = 8;
+  double step = 0;  ///< pixels; 0: so that the farthest is white
   bool invert = false, json = false, measure = false;
   Backend backend = Backend::automatic;
 };
@@ -52,13 +53,13 @@ float farthest(const NDArray& distances) {
   return greatest;
 }
 
-/// Grey from 0 at sites to 255 at `white`, and where no site lies within the limit.
-NDArray grey(const NDArray& distances, float white) {
-  NDArray picture(u8, distances.shape());
+/// Grey from 0 at sites to the most that T holds at `white`, beyond, and where no site lies within the limit.
+template <class T> NDArray grey(const NDArray& distances, double white) {
+  constexpr T most = std::numeric_limits<T>::max();
+  NDArray picture(dtype_of<T>, distances.shape());
   const auto from = distances.elements<float>();
-  auto to = picture.elements<std::uint8_t>();
-  for (std::size_t i = 0; i < to.size(); ++i)
-    to[i] = from[i] < white ? static_cast<std::uint8_t>(std::lround(255 * from[i] / white)) : from[i] > 0 ? 255 : 0;
+  auto to = picture.elements<T>();
+  for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i] < white ? static_cast<T>(std::lround(most * from[i] / white)) : from[i] > 0 ? most : 0;
   return picture;
 }
 
@@ -83,17 +84,22 @@ Measured measure(const DistanceTransform& transform, const NDArray& sites, Devic
 
 void image_distance(const ImageDistanceOptions& options) {
   check_writable({options.out});
+  const bool is_exact = options.out.ends_with(".npy"), is_picture = !options.out.empty() && !is_exact;
+  if (!is_picture && (options.bits != 8 || options.step > 0))
+    throw RunError("--bits and --step are for distances in a picture; give its name, such as OUT.png");
   const NDArray sites = sites_of(io::load_image(options.in), options);
   const DistanceTransform transform({.search_limit_radius = options.limit}, {.backend = options.backend});
   const NDArray distances = transform(sites);
-  const bool is_exact = options.out.ends_with(".npy");
   const float greatest = farthest(distances);
+  const int most = options.bits == 16 ? 65535 : 255;
+  const double white = options.step > 0 ? most * options.step : greatest;
   if (is_exact) io::save_npy(options.out, distances);
-  else if (!options.out.empty()) io::save_image(options.out, grey(distances, greatest));
+  if (is_picture) io::save_image(options.out, options.bits == 16 ? grey<std::uint16_t>(distances, white) : grey<std::uint8_t>(distances, white));
 
   const auto pixels = sites.elements<std::uint8_t>();
   const auto count = std::count(pixels.begin(), pixels.end(), 1);
   nlohmann::ordered_json record = {{"height", sites.shape()[0]}, {"width", sites.shape()[1]}, {"sites", count}, {"farthest", greatest}};
+  if (is_picture) record["step"] = white / most;
   if (options.measure) {
     // Where `automatic` goes: the GPU if there is one.
     const auto devices = Device::all();
@@ -110,8 +116,7 @@ void image_distance(const ImageDistanceOptions& options) {
   }
   std::printf("%lld x %lld pixels, %lld of them sites; the farthest is %g pixels from one\n", static_cast<long long>(sites.shape()[1]),
               static_cast<long long>(sites.shape()[0]), static_cast<long long>(count), static_cast<double>(greatest));
-  if (!options.out.empty() && !is_exact)
-    std::printf("in %s, one step of grey is %g pixels\n", options.out.c_str(), static_cast<double>(greatest) / 255);
+  if (is_picture) std::printf("in %s, one step of grey is %g pixels\n", options.out.c_str(), white / most);
   if (options.measure)
     std::printf("%.3f ms on %s; reading and writing the pictures once takes %.3f ms\n", record["ms"].get<double>(),
                 record["device"].get<std::string>().c_str(), record["floor_ms"].get<double>());
@@ -124,6 +129,14 @@ void add_image_distance_command(CLI::App& image) {
   CLI::App* command = image.add_subcommand("distance", "Euclidean distance of each pixel to the closest one that is not black");
   command->add_option("in", o->in, "The picture")->required()->type_name("IN");
   command->add_option("out", o->out, "Distances: scaled to grey in a picture, exact (f32) in an npy file")->type_name("OUT.png|jpg|ppm|npy");
+  command->add_option("--bits", o->bits, "Bits of grey in a png, ppm or pgm file; 8 if not given")
+      ->check(quietly(CLI::IsMember({8, 16})))
+      ->type_name("8|16");
+  command
+      ->add_option("--step", o->step,
+                   "Pixels of distance that one step of grey stands for, what is too far being white; if not given, the farthest is white")
+      ->check(positive_and_finite)
+      ->type_name("PIXELS");
   command->add_option("--limit", o->limit, "Look no farther than so many pixels")->check(positive_and_finite)->type_name("PIXELS");
   command->add_option("--threshold", o->threshold, "Measure to pixels of which a channel is above this; 0 if not given")
       ->check(quietly(CLI::Range(0, 254)))

@@ -254,6 +254,23 @@ TEST_P(EDLinesTest, AnErrorAllowsForCurves) {
   }
 }
 
+TEST_P(EDLinesTest, ACurveTighterThanTheShortestLineHasNoLines) {
+  const auto disc = [&](double radius) { return drawn(300, 300, [&](double x, double y) { return std::hypot(x - 150, y - 150) < radius; }); };
+  for (const double radius : {30, 50}) EXPECT_TRUE(lines(disc(radius)).lines.empty()) << radius;
+  // A chord of 32 pixels is off by half a pixel in the mean where the radius is 76.
+  EXPECT_GT(lines(disc(120)).lines.size(), 8u);
+}
+
+TEST_P(EDLinesTest, ASlantedLineMayHaveFewerPixelsThanItIsLong) {
+  // The sides are 44 pixels long, and have 31.
+  EXPECT_EQ(lines(drawn(100, 100, convex(regular(4, {49.5, 49.5}, 44 / std::sqrt(2), 0)))).lines.size(), 4u);
+}
+
+TEST_P(EDLinesTest, StraightEdgesNeedNoError) {
+  for (const double degrees : {0, 10, 30, 45, 80})
+    EXPECT_EQ(lines(half_plane(128, {63.7, 64.2}, degrees * std::numbers::pi / 180), {.line_error_threshold = 0}).lines.size(), 1u) << degrees;
+}
+
 TEST_P(EDLinesTest, TheStrongestLinesAreKept) {
   const NDArray picture = drawn(260, 260, convex(regular(7, {130, 130}, 120, 0.2)));
   const auto all = lines(picture).lines;

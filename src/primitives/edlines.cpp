@@ -84,7 +84,7 @@ struct Workspace {
   Router router;
   /// Chains are fitted in parts, which are the same for any number of threads.
   struct Part {
-    std::vector<EdgePixel> pixels;
+    FitRoom room;
     std::vector<Segment> segments;
   };
   std::vector<Part> parts;
@@ -106,7 +106,7 @@ void fit(const GradientMap& map, const FitOptions& options, Workspace& w) {
     auto chain = std::ranges::lower_bound(offsets, i * pixels_per_part);
     for (; chain + 1 < offsets.end() && *chain < (i + 1) * pixels_per_part; ++chain)
       fit_chain(map, std::span(w.router.pixels).subspan(static_cast<std::size_t>(*chain), static_cast<std::size_t>(chain[1] - *chain)), options,
-                part.pixels, part.segments);
+                part.room, part.segments);
   });
   w.segments.clear();
   for (const auto& part : std::span(w.parts).first(static_cast<std::size_t>(parts)))
@@ -198,8 +198,9 @@ void EDLines::State::find_lines(const Part& part, Workspace& w, EDLinesResult& r
   const std::int64_t meaningful = std::max<std::int64_t>(9, std::llround(log_pixels / std::log10(8.0)));
   const double shortest = static_cast<double>(options.min_line_length == 0 ? meaningful : options.min_line_length);
   const FitOptions options_of_fit = {
+      .window = std::max(meaningful, options.min_line_length),
       .least_pixels = meaningful,
-      .tolerance = 20 * options.line_error_threshold,
+      .tolerance = std::max(0.5, 20 * options.line_error_threshold),
       .blurred_ends = std::llround(2 * options.gaussian_sigma),
       .most_apart = std::max(2.0, options.merge_locality_threshold * std::hypot(static_cast<double>(width), static_cast<double>(height)))};
   const double least = std::ceil(std::pow(options.gradient_threshold * gradient_scale, 2));

@@ -8,25 +8,25 @@
 namespace weft::edlines {
 namespace {
 
-/// A line ends where so many pixels in a row are too far away (EDLines, section 2.2).
+/// A line ends where so many pixels in a row are too far away.
 constexpr int most_bad = 5;
+/// The mean square of what is left of a straight edge's distances when it is rounded to whole pixels: uniform within half a pixel.
+constexpr double rounding = 1 / 12.0;
+/// A line is a chord of a curve, not a straight edge, when its peaks have a larger mean square of distances than this.
+constexpr double most_of_straight = 0.01;
 
 /// Where across the edge the gradient's own part is largest, by a parabola through a pixel and its neighbours.
-EdgePixel peak(const GradientMap& map, std::int32_t pixel, double rows_per_pixel) {
-  const auto width = static_cast<std::int32_t>(map.width);
-  // The middle of the pixel's column is far enough from where the row changes for any rounding.
-  const auto row = static_cast<std::int32_t>((pixel + 0.5) * rows_per_pixel), column = pixel - row * width;
+Position peak(const GradientMap& map, std::int32_t pixel, Position at) {
   const Gradient g = map[pixel];
   const bool is_upright = g.is_upright();
-  const std::int32_t across = is_upright ? 1 : width;
+  const std::int64_t across = is_upright ? 1 : map.width;
   const auto part = [&](Gradient v) { return is_upright ? v.x() : v.y(); };
   const std::int32_t sign = part(g) < 0 ? -1 : 1;
   const std::int32_t middle = sign * part(g), before = sign * part(map[pixel - across]), after = sign * part(map[pixel + across]);
   const std::int32_t bend = 2 * middle - before - after, slope = after - before;
   // Beside a peak the parabola says little: then half a pixel towards it.
   const double offset = bend > std::abs(slope) ? 0.5 * slope / bend : slope == 0 ? 0 : slope > 0 ? 0.5 : -0.5;
-  const Position p = {static_cast<double>(column), static_cast<double>(row)};
-  return is_upright ? EdgePixel{{p.x + offset, p.y}, g} : EdgePixel{{p.x, p.y + offset}, g};
+  return is_upright ? Position{at.x + offset, at.y} : Position{at.x, at.y + offset};
 }
 
 double dot(Position a, Position b) { return a.x * b.x + a.y * b.y; }
@@ -40,92 +40,139 @@ bool is_straight(const Moments& m, double most_square) {
   return xx <= most || (xx - most) * (yy - most) <= xy * xy;
 }
 
-/// Finds the lines of one chain, in its order.
+/// Finds the lines of one chain, in its order. Which pixels belong to a line is decided by whole pixels, as EDLines has it (section 2.2); the line
+/// then goes through the gradient's peaks.
 class ChainFit {
  public:
-  ChainFit(const FitOptions& options, std::span<const EdgePixel> pixels, std::vector<Segment>& segments)
-      : options_(options), pixels_(pixels), segments_(segments) {}
+  ChainFit(const GradientMap& map, std::span<const std::int32_t> chain, const FitOptions& options, FitRoom& room, std::vector<Segment>& segments)
+      : map_(map), chain_(chain), options_(options), pixels_(room.pixels), peaks_(room.peaks), segments_(segments) {
+    pixels_.clear();
+    const auto width = static_cast<std::int32_t>(map.width);
+    const double rows_per_pixel = 1 / static_cast<double>(width);
+    for (const auto pixel : chain) {
+      // The middle of the pixel's column is far enough from where the row changes for any rounding.
+      const auto row = static_cast<std::int32_t>((pixel + 0.5) * rows_per_pixel);
+      pixels_.push_back({static_cast<double>(pixel - row * width), static_cast<double>(row)});
+    }
+  }
 
   void run() {
-    const auto count = static_cast<std::int64_t>(pixels_.size()), least = options_.least_pixels;
-    const double most_square = options_.tolerance * options_.tolerance;
-    for (std::int64_t begin = 0, done = 0; count - begin >= least;) {
-      Moments window = sum(begin, begin + least);
-      while (!is_straight(window, most_square)) {
-        if (begin + least == count) return;
-        window.add(at(begin), -1);
-        window.add(at(begin + least));
-        ++begin;
-      }
-      const std::int64_t end = extended(window, begin + least, count, 1);
-      const std::int64_t first = extended(window, begin - 1, done - 1, -1) + 1;
-      add(first, end);
-      begin = done = end;
-    }
+    // Off by half the error in the mean, as in the authors' program. What is shorter may only be a straight edge.
+    const double window_square = std::max(rounding, options_.tolerance * options_.tolerance / 4);
+    const auto find_short = [&](Range in) {
+      if (options_.least_pixels >= options_.window) return;
+      find(in, options_.least_pixels, rounding, [&](Range line) { add(line, false); });
+    };
+    Range left = {0, std::ssize(chain_)};
+    find(left, options_.window, window_square, [&](Range line) {
+      find_short({left.begin, line.begin});
+      add(line, true);
+      left.begin = line.end;
+    });
+    find_short(left);
   }
 
  private:
-  Position at(std::int64_t i) const { return pixels_[static_cast<std::size_t>(i)].at; }
-  Moments sum(std::int64_t begin, std::int64_t end) const {
+  /// Pixels of the chain.
+  struct Range {
+    std::int64_t begin, end;
+    std::int64_t size() const { return end - begin; }
+  };
+  static Position at(const std::vector<Position>& positions, std::int64_t i) { return positions[static_cast<std::size_t>(i)]; }
+  static Moments sum(const std::vector<Position>& positions, Range of) {
     Moments m;
-    for (auto i = begin; i < end; ++i) m.add(at(i));
+    for (auto i = of.begin; i < of.end; ++i) m.add(at(positions, i));
     return m;
   }
 
-  /// Adds positions from `i` on, up to but without `end`, while they are near the line; gives what comes after the last that is.
-  std::int64_t extended(Moments& m, std::int64_t i, std::int64_t end, int step) const {
-    Line line(m);
-    double known = m.n;
-    std::int64_t after = i;
-    for (int bad = 0; i != end && bad < most_bad; i += step) {
-      if (line.distance(at(i)) > options_.tolerance) {
-        ++bad;
-        continue;
+  /// Calls f for lines that begin with the first so many pixels whose mean square of distances is no more than this, in their order.
+  template <class F> void find(Range in, std::int64_t window, double most_square, F&& f) const {
+    while (in.size() >= window) {
+      Range line = {in.begin, in.begin + window};
+      Moments m = sum(pixels_, line);
+      for (; !is_straight(m, most_square); ++line.begin, ++line.end) {
+        if (line.end == in.end) return;
+        m.add(at(pixels_, line.begin), -1);
+        m.add(at(pixels_, line.end));
       }
-      bad = 0;
-      m.add(at(i));
-      after = i + step;
-      if (m.n >= known + 4 + known / 8) {
-        line = Line(m);
-        known = m.n;
-      }
+      line = extended(line, m, in.end);
+      f(line);
+      in.begin = line.end;
     }
-    return after;
   }
 
-  void add(std::int64_t begin, std::int64_t end) {
-    // What begins at a corner pulls the line: without the ends, and without what is then too far away.
+  /// With the pixels that follow, up to but without `end`, fitted again as long as two or more are near; ends with pixels that are.
+  Range extended(Range r, Moments m, std::int64_t end) const {
+    Line line(m);
+    const auto is_near = [&](std::int64_t i) { return line.distance(at(pixels_, i)) <= options_.tolerance; };
+    while (r.end < end) {
+      const std::int64_t begin = r.end;
+      std::int64_t good = 0;
+      for (std::int64_t i = begin, bad = 0; i < end && bad < most_bad; ++i) {
+        ++bad;
+        if (!is_near(i)) continue;
+        bad = 0;
+        ++good;
+        r.end = i + 1;
+      }
+      if (good < 2) break;
+      for (auto i = begin; i < r.end; ++i) m.add(at(pixels_, i));
+      line = Line(m);
+    }
+    while (r.size() > 1 && !is_near(r.begin)) ++r.begin;
+    while (r.size() > 1 && !is_near(r.end - 1)) --r.end;
+    return r;
+  }
+
+  /// Adds the line, unless it is a chord of a curve and may not be.
+  void add(Range pixels, bool may_be_chord) {
+    if (pixels.size() < options_.least_pixels) return;
+    peaks_.clear();
+    std::int64_t gx = 0, gy = 0;
+    for (auto i = pixels.begin; i < pixels.end; ++i) {
+      const std::int32_t pixel = chain_[static_cast<std::size_t>(i)];
+      peaks_.push_back(peak(map_, pixel, at(pixels_, i)));
+      gx += map_[pixel].x();
+      gy += map_[pixel].y();
+    }
+    // Half a pixel may lie between a pixel and its peak.
+    const double far = options_.tolerance + 0.5;
+    Range r = {0, pixels.size()};
     Moments all;
+    // What begins at a corner pulls a straight edge's line: without the ends, and without what is then too far away.
     for (bool goes_on = true; goes_on;) {
-      const std::int64_t cut = std::min(options_.blurred_ends, std::max<std::int64_t>(0, (end - begin - options_.least_pixels) / 2));
-      const std::int64_t first = begin + cut, last = end - cut;
-      all = sum(first, last);
-      const Line line(all);
-      const auto is_far = [&](std::int64_t i) { return line.distance(at(i)) > options_.tolerance; };
-      goes_on = false;
-      for (; end - begin > options_.least_pixels && is_far(begin); goes_on = true) ++begin;
-      for (; end - begin > options_.least_pixels && is_far(end - 1); goes_on = true) --end;
+      const std::int64_t cut = std::min(options_.blurred_ends, std::max<std::int64_t>(0, (r.size() - options_.least_pixels) / 2));
+      const Range inner = {r.begin + cut, r.end - cut};
+      all = sum(peaks_, inner);
+      Line line(all);
+      const auto is_far = [&](std::int64_t i) { return line.distance(at(peaks_, i)) > far; };
       // If one is, the sum of squares says so.
-      if (line.mean_square * all.n > 0.99 * options_.tolerance * options_.tolerance)
-        for (auto i = first; i < last; ++i)
-          if (all.n > 2 && is_far(i)) all.add(at(i), -1);
+      if (line.mean_square * all.n > 0.99 * far * far) {
+        for (auto i = inner.begin; i < inner.end; ++i)
+          if (all.n > 2 && is_far(i)) all.add(at(peaks_, i), -1);
+        line = Line(all);
+      }
+      if (line.mean_square > most_of_straight) {
+        if (!may_be_chord) return;
+        all = sum(peaks_, r);
+        break;
+      }
+      goes_on = false;
+      for (; r.size() > options_.least_pixels && is_far(r.begin); goes_on = true) ++r.begin;
+      for (; r.size() > options_.least_pixels && is_far(r.end - 1); goes_on = true) --r.end;
     }
     const Line line(all);
-    Segment s = {line.foot(at(begin)), line.foot(at(end - 1)), all};
+    Segment s = {line.foot(at(peaks_, r.begin)), line.foot(at(peaks_, r.end - 1)), all};
     // Gradients point to the brighter side.
-    std::int64_t gx = 0, gy = 0;
-    for (auto i = begin; i < end; ++i) {
-      const Gradient g = pixels_[static_cast<std::size_t>(i)].gradient;
-      gx += g.x();
-      gy += g.y();
-    }
     const Position along = difference(s.to, s.from);
     if (along.x * static_cast<double>(gy) - along.y * static_cast<double>(gx) < 0) std::swap(s.from, s.to);
     segments_.push_back(s);
   }
 
+  const GradientMap& map_;
+  std::span<const std::int32_t> chain_;
   const FitOptions& options_;
-  std::span<const EdgePixel> pixels_;
+  std::vector<Position>&pixels_, &peaks_;
   std::vector<Segment>& segments_;
 };
 
@@ -152,12 +199,9 @@ bool cut_at_border(Segment& s, std::int64_t width, std::int64_t height) {
   return true;
 }
 
-void fit_chain(const GradientMap& map, std::span<const std::int32_t> chain, const FitOptions& options, std::vector<EdgePixel>& pixels,
+void fit_chain(const GradientMap& map, std::span<const std::int32_t> chain, const FitOptions& options, FitRoom& room,
                std::vector<Segment>& segments) {
-  pixels.clear();
-  const double rows_per_pixel = 1 / static_cast<double>(map.width);
-  for (const auto pixel : chain) pixels.push_back(peak(map, pixel, rows_per_pixel));
-  ChainFit(options, pixels, segments).run();
+  ChainFit(map, chain, options, room, segments).run();
 }
 
 namespace {

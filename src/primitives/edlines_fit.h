@@ -15,12 +15,6 @@ struct Position {
   double x, y;
 };
 
-/// A pixel of a chain: where across the edge the gradient is largest, and the gradient.
-struct EdgePixel {
-  Position at;
-  Gradient gradient;
-};
-
 /// Sums over positions, of which the line through them comes by total least squares.
 struct Moments {
   double n = 0, x = 0, y = 0, xx = 0, xy = 0, yy = 0;
@@ -69,15 +63,20 @@ double length(const Segment& s);
 bool cut_at_border(Segment& s, std::int64_t width, std::int64_t height);
 
 struct FitOptions {
-  std::int64_t least_pixels;  ///< that a line begins with
-  double tolerance;           ///< pixels from the line
+  std::int64_t window;        ///< pixels that a line begins with
+  std::int64_t least_pixels;  ///< of a line, and what one begins with where no window is straight
+  double tolerance;           ///< pixels from the line, no less than the half one that rounding takes
   std::int64_t blurred_ends;  ///< pixels at each end where smoothing mixes in what lies beyond
   double most_apart;          ///< pixels between the ends of lines that are joined
 };
 
-/// Appends the lines of one chain to `segments`. `pixels` is room for the chain's.
-void fit_chain(const GradientMap& map, std::span<const std::int32_t> chain, const FitOptions& options, std::vector<EdgePixel>& pixels,
-               std::vector<Segment>& segments);
+/// Room for the positions of a chain's pixels, and of the gradient's peaks along a line.
+struct FitRoom {
+  std::vector<Position> pixels, peaks;
+};
+
+/// Appends the lines of one chain to `segments`.
+void fit_chain(const GradientMap& map, std::span<const std::int32_t> chain, const FitOptions& options, FitRoom& room, std::vector<Segment>& segments);
 
 /// Joins lines that continue each other, the longest first; kept from call to call for its memory.
 class Joiner {

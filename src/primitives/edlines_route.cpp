@@ -146,9 +146,10 @@ void Router::keep_longest(std::int64_t least_pixels) {
     if (n >= 0) whole += walks_[static_cast<std::size_t>(n)].longest;
   if (whole < least_pixels) return;  // nothing else is longer
   const auto close = [&] { offsets.push_back(static_cast<std::int64_t>(pixels.size())); };
-  if (anchor.next[0] >= 0) append_way(anchor.next[0], true, least_pixels);
+  // From where the way down or to the right ends, as the authors' chains go: which chords of a curve become lines depends on where it begins.
+  if (anchor.next[1] >= 0) append_way(anchor.next[1], true, least_pixels);
   pixels.push_back(walked_.front());
-  if (anchor.next[1] >= 0) append_way(anchor.next[1], false, least_pixels);
+  if (anchor.next[0] >= 0) append_way(anchor.next[0], false, least_pixels);
   close();
   while (!left_.empty()) {
     const auto walk = left_.back();

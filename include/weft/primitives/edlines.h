@@ -18,8 +18,9 @@ class CommandBuffer;
 struct EDLinesOptions {
   /// Standard deviation of the Gaussian that smooths the picture, in pixels, at most 64; 0: none. Weights below 1 % of the middle one are left out.
   double gaussian_sigma = 2.0;
-  /// Shorter lines are left out: length in pixels between the ends. 0: the fewest pixels that validation could accept,
-  /// 2 log(W H) / log(8) / 2, and no fewer than 9.
+  /// Shorter lines are left out: length in pixels between the ends. Chords of curves are looked for where so many pixels of an edge are nearly
+  /// straight, so that of tighter curves there are none. 0: the fewest pixels that validation could accept, 2 log(W H) / log(8) / 2, and no fewer
+  /// than 9.
   std::int64_t min_line_length = 32;
   /// The strongest so many lines are kept.
   std::int64_t max_lines = 256;
@@ -28,7 +29,8 @@ struct EDLinesOptions {
   /// The least gradient of an edge. Gradients are sqrt(gx^2 + gy^2) of the Sobel operator, weights 1 2 1 and -1 0 1, on a picture of 0..1, so that a
   /// step as high as h that is smoothed by s has a gradient of 8 h / (s sqrt(2 pi)): with the defaults steps from about 1/8 on are edges.
   double gradient_threshold = 0.2;
-  /// How far from the line its edge may be, as a fraction of 20 pixels: the default is the one pixel of the paper.
+  /// How far from the line the pixels of its edge may be, as a fraction of 20 pixels: the default is the one pixel of the paper. Half a pixel is
+  /// always allowed for, which a straight edge needs that is drawn in pixels.
   double line_error_threshold = 0.05;
   /// How far apart the ends of two lines may be that continue each other, as a fraction of the picture's diagonal, for the two to become one. Two
   /// pixels are always near enough.
@@ -79,8 +81,13 @@ struct EDLinesResult {
 ///    gradient among the three that lie ahead, straight on when equal; both ways across where the edge turns; up to pixels below the threshold, of
 ///    another edge or beside one, or at the picture's border. The longest way through what was found is an edge, and so are the longest of what is
 ///    left.
-/// 5. Lines are fitted by total least squares to as few pixels of an edge as validation could accept, and extended until five pixels in a row are
-/// farther away than the error allows. Positions of edges are those of the peak of the gradient across them, by a parabola.
+/// 5. Lines are fitted by least squares. From the end of an edge on a window of min_line_length pixels, but no fewer than validation could accept,
+/// slides
+///    until their root mean square distance from its line is at most half of the error allowed; the line is extended, and fitted again, until five
+///    pixels in a row are too far away, and what follows is the next window's. Between such lines there may be straight edges of fewer pixels,
+///    slanted or to be joined: they begin with as few as validation could accept, no farther away in the mean than rounding makes them. What belongs
+///    to a line is decided by whole pixels, as in the paper; the line then goes through the peaks of the gradient across the edge, by parabolas,
+///    without those at the ends that smoothing moves, unless it is the chord of a curve.
 /// 6. Lines that continue each other and together still fit their edges become one.
 /// 7. Validation by the Helmholtz principle (EDLines, section 2.3): a pixel is aligned by chance with p = 1/8, and a line with k of n pixels aligned
 ///    stays if N B(n, k, p) <= 1, with B the tail of the binomial distribution. Smoothing moves edges that are near to others, so the best k is taken

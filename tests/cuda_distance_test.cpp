@@ -14,7 +14,10 @@ TEST(CudaDistance, CompilesForEveryGeneration) {
   const DType pixels[] = {u8, f16, f32, f64};
   constexpr int capabilities[] = {80, 90, 100};
   for (std::size_t i = 0; i < std::size(pixels); ++i) compile(distance_sources(pixels[i], i % 2 == 0, true, 0).find_sites, capabilities[i % 3]);
-  for (const int capability : capabilities) compile(distance_sources(u8, true, true, 0).solve_rows, capability);
+  for (const int capability : capabilities) {
+    compile(distance_sources(u8, true, true, 0).solve_near, capability);
+    compile(distance_sources(u8, true, true, 0).solve_rows, capability);
+  }
   for (const int index_bytes : {0, 4, 8}) {
     const DistanceSources wide = distance_sources(u8, false, false, index_bytes);
     compile(wide.solve_rows, capabilities[index_bytes / 4]);
@@ -31,7 +34,9 @@ TEST(CudaDistance, KernelsKnowOnlyWhatTheyUse) {
   EXPECT_NE(bytes.find_sites, floats.find_sites);
   EXPECT_EQ(bytes.carry, floats.carry);
   EXPECT_EQ(bytes.solve_rows, floats.solve_rows);
+  EXPECT_EQ(bytes.solve_near, floats.solve_near);
   EXPECT_TRUE(bytes.place_sites.empty());
+  EXPECT_TRUE(distance_sources(u8, true, false, 0).solve_near.empty());
 }
 
 }  // namespace

@@ -134,6 +134,18 @@ TEST_P(DistanceTransforms, AgreeWithBruteForceOnLargerImages) {
   expect_brute_force(few_sites(2050, 70, 12, 3));
 }
 
+TEST_P(DistanceTransforms, AgreeWithBruteForceWhereNearSitesTurnFar) {
+  // Columns of sites that come farther and farther apart, full ones and such as end within the picture.
+  for (const std::int64_t apart : {3, 18, 24, 25, 26, 61, 62, 63, 64, 65, 66, 67, 130})
+    for (const std::int64_t rows : {37, 21}) {
+      Plane p{37, 403, {}};
+      for (std::int64_t y = 0; y < rows; ++y)
+        for (std::int64_t x = 1; x < p.width; x += apart) p.sites.push_back({y, x});
+      expect_brute_force(p);
+      expect_brute_force(p, 12.5);
+    }
+}
+
 TEST_P(DistanceTransforms, OfSimplePicturesHaveClosedForms) {
   const auto expect_that = [&](const Plane& p, auto&& squared) {
     const NDArray d = g.run({{images, p.pixels()}}, {distance_transform(images)}, {}, options)[0];

@@ -1,9 +1,10 @@
 // The code of distance transforms.
 //
 // Sites become bits, 32 rows of a column in a word, and for each word it is found where the column's closest sites above and below it are. That tells
-// any pixel's closest site in its column. Along a row the squared distance is the least of parabolas, one a column, of which each two cross once: the
-// columns that are the least are in order. So intervals of pixels are halved, the column that is the least in the middle being between those of the
-// ends, until few columns are left for each pixel.
+// any pixel's closest site in its column. Along a row the squared distance is the least of parabolas, one a column. Where sites are near, a pixel
+// tries the columns beside it, two rows at a time in 16 bits each, until what is farther can't be less. Where they are far, it counts that each two
+// parabolas cross once, so that the columns that are the least are in order: intervals of pixels are halved, the column that is the least in the
+// middle being between those of the ends, until few columns are left for each pixel.
 #include "backend/cuda/distance_transform.h"
 
 namespace weft::cuda {
@@ -26,6 +27,8 @@ struct Arguments {
   long long images, line;                // elements of a row of all channels
   int height, width, channels, bands;
   long long most_squared;
+  int* solved;                           // for each group of rows and channel how many rows were near
+  int group;                             // rows; even, and a band has a whole number of groups
 };
 constexpr int none = 0x8000;             // more than any distance that is not computed in 64 bits; its square can be added to another's
 __device__ bool is_site(Bits bits) { return (bits & relevant) != 0; }
@@ -42,7 +45,7 @@ extern "C" __global__ void find_sites(const __grid_constant__ Arguments a) {
     const int band = int(band_of_all - image * a.bands), rows = min(32, a.height - 32 * band);
     const Pack* from = (const Pack*)a.pixels + (image * a.height + 32ll * band) * across + (i - band_of_all * across);
     unsigned sites[packed] = {};
-#pragma unroll 8
+#pragma unroll 16
     for (int row = 0; row < rows; ++row) {
       const Pack pixels = from[row * across];
 #pragma unroll
@@ -115,8 +118,139 @@ extern "C" __global__ void place_sites(const __grid_constant__ Arguments a) {
 }
 )";
 
-/// A block solves a row in shared memory. Columns go by fours, of which one has what is sought.
-constexpr std::string_view solve_narrow = R"(
+/// What both ways to solve rows in 32 bits use.
+constexpr std::string_view columns_and_roots = R"(
+/// How far a column's closest sites are from row `bit` of the band.
+__device__ int above_of(const Word& w, int bit) {
+  const unsigned to_here = w.sites & (0xffffffffu >> (31 - bit));
+  return to_here ? bit - 31 + __clz(to_here) : w.above + bit;
+}
+__device__ int below_of(const Word& w, int bit) {
+  const unsigned from_here = w.sites >> bit;
+  return from_here ? __ffs(from_here) - 1 : w.below + 31 - bit;
+}
+__device__ int most_squared_of(const Arguments& a) { return int(min(a.most_squared, (1ll << 30) - 1)); }
+
+/// The correctly rounded root of an integer below 2^24: one step of Newton's from the hardware's (Markstein 1990).
+__device__ float root_of(int squared) {
+  const float value = float(squared);
+  float inverse;
+  asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(fmaxf(value, 1)));
+  const float root = value * inverse;
+  return fmaf(fmaf(-root, root, value), 0.5f * inverse, root);
+}
+)";
+
+/// A block solves a group of rows as long as they are near, two in one word, 16 bits each. A pixel tries the columns beside it, ever farther ones,
+/// until they are farther than what it has found.
+constexpr std::string_view solve_near = R"(
+/// Sites `margin` columns away or more aren't sought; up to `window` what has been read stays in registers.
+constexpr int margin = 32, window = 12;
+constexpr unsigned longest = 254, far_squares = longest * longest * 0x10001u;   // with (margin - 1)^2 less than 2^16
+
+/// Squares of a column's distances in rows `bit` and `bit` + 1, as far as they matter.
+__device__ unsigned near_squares(const Word& w, int bit) {
+  const unsigned above = min(unsigned(above_of(w, bit)), longest), below = min(unsigned(below_of(w, bit + 1)), longest);
+  const unsigned first = min(above, below + 1), second = min(below, above + 1);
+  return second * second << 16 | first * first;
+}
+
+/// Where rows of one channel go: every `step`-th element.
+struct Output {
+  float* distances;
+  long long line;
+  unsigned step;
+  int width, most_squared;
+  bool is_aligned;                       // four pixels can be written at once
+};
+
+__device__ void write_roots(const Output& to, int row, int x, const unsigned (&squares)[4], int shift) {
+  float d[4], *at = to.distances + row * to.line + x * to.step;
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    const int squared = squares[k] >> shift & 0xffff;
+    d[k] = squared > to.most_squared ? __int_as_float(0x7f800000) : root_of(squared);
+  }
+  if (to.is_aligned && x + 3 < to.width) {
+    *(float4*)at = make_float4(d[0], d[1], d[2], d[3]);
+    return;
+  }
+#pragma unroll
+  for (int k = 0; k < 4; ++k)
+    if (x + k < to.width) at[k * to.step] = d[k];
+}
+
+__device__ bool is_any_more(const unsigned (&squares)[4], unsigned than) {
+  const unsigned most = __vmaxu2(__vmaxu2(squares[0], squares[1]), __vmaxu2(squares[2], squares[3]));
+  return __vminu2(most, than * 0x10001u) != most;
+}
+
+/// A warp takes 128 columns. False if a pixel is left whose closest site may be too far.
+__device__ bool solve_two(const Output& to, int row, const unsigned* squares, bool has_second) {
+  for (int begin = threadIdx.x / 32 * 128; begin < to.width; begin += 4 * blockDim.x) {
+    const int x = begin + 4 * (threadIdx.x % 32);
+    const bool is_inside = x < to.width;
+    const unsigned* at = squares + (is_inside ? x : 0);
+    unsigned read[2 * window + 4];
+    unsigned* const own = read + window;
+    const uint4 middle = *(const uint4*)at;
+    own[0] = middle.x, own[1] = middle.y, own[2] = middle.z, own[3] = middle.w;
+    unsigned best[4] = {own[0], own[1], own[2], own[3]};
+    bool is_on = is_inside && is_any_more(best, 1);
+#pragma unroll
+    for (int d = 1; d <= window; ++d) {
+      if (!__any_sync(0xffffffffu, is_on)) break;
+      own[-d] = at[-d];
+      own[3 + d] = at[3 + d];
+#pragma unroll
+      for (int k = 0; k < 4; ++k) best[k] = __vminu2(best[k], __vminu2(own[k - d], own[k + d]) + d * d * 0x10001u);
+      is_on = is_inside && is_any_more(best, (d + 1) * (d + 1));
+    }
+    // Where most aren't done yet, some are far.
+    if (__popc(__ballot_sync(0xffffffffu, is_on)) > 24) return false;
+#pragma unroll 1
+    for (int d = window + 1; d < margin && __any_sync(0xffffffffu, is_on); ++d) {
+#pragma unroll
+      for (int k = 0; k < 4; ++k) best[k] = __vminu2(best[k], __vminu2(at[k - d], at[k + d]) + d * d * 0x10001u);
+      is_on = is_inside && is_any_more(best, (d + 1) * (d + 1));
+    }
+    if (__any_sync(0xffffffffu, is_on)) return false;
+    if (!is_inside) continue;
+    write_roots(to, row, x, best, 0);
+    if (has_second) write_roots(to, row + 1, x, best, 16);
+  }
+  return true;
+}
+
+/// Writes how many rows were solved before the first that are far.
+extern "C" __global__ void solve_near(const __grid_constant__ Arguments a) {
+  extern __shared__ uint4 memory[];
+  unsigned* const squares = (unsigned*)memory + margin;
+  const int groups = (a.height + a.group - 1) / a.group, end = (a.width + 3) / 4 * 4 + margin;
+  const bool is_aligned = a.line % 4 == 0 && a.channels == 1 && (unsigned long long)a.distances % 16 == 0;
+  for (int i = threadIdx.x; i < margin; i += blockDim.x) squares[i - margin] = far_squares;
+  for (int x = a.width + threadIdx.x; x < end; x += blockDim.x) squares[x] = far_squares;
+  for (long long g = blockIdx.x; g < a.images * groups; g += gridDim.x) {
+    const long long image = g / groups;
+    const int y = int(g - image * groups) * a.group, rows = min(a.group, a.height - y);
+    for (int c = 0; c < a.channels; ++c) {
+      const Word* words = a.words + (image * a.bands + y / 32) * a.line + c;
+      const Output to{a.distances + (image * a.height + y) * a.line + c, a.line, unsigned(a.channels), a.width, most_squared_of(a), is_aligned};
+      int row = 0;
+      for (; row < rows; row += 2) {
+#pragma unroll 4
+        for (int x = threadIdx.x; x < a.width; x += blockDim.x) squares[x] = near_squares(words[x * to.step], y % 32 + row);
+        __syncthreads();
+        if (!__syncthreads_and(solve_two(to, row, squares, row + 1 < rows))) break;
+      }
+      if (threadIdx.x == 0) a.solved[g * a.channels + c] = row;
+    }
+  }
+}
+)";
+
+/// A block solves a row that isn't near in shared memory. Columns go by fours, of which one has what is sought.
+constexpr std::string_view solve_far = R"(
 constexpr int interval = 16, greatest = 0x7fffffff;
 
 /// (x - j)^2 + g^2 = x^2 + (height of j) - 2 x j. The least of that for four columns, but for x^2 and -8 x times the four's place; m is -x.
@@ -170,14 +304,11 @@ __device__ void solve(const Row& row, int4* heights) {
   int* height = (int*)heights;
   const int intervals = (row.width + interval - 1) / interval, padded = intervals * interval;
   unsigned short* firsts = (unsigned short*)(height + padded);
-  const unsigned low_bits = 0xffffffffu >> (31 - row.bit), stride = blockDim.x * row.step;
+  const unsigned stride = blockDim.x * row.step;
   const Word* from = row.words + threadIdx.x * row.step;
   for (int x = threadIdx.x; x < row.width; x += blockDim.x, from += stride) {
     const Word word = *from;
-    const unsigned to_here = word.sites & low_bits, from_here = word.sites >> row.bit;
-    const int above = to_here ? row.bit - 31 + __clz(to_here) : word.above + row.bit;
-    const int below = from_here ? __ffs(from_here) - 1 : word.below + 31 - row.bit;
-    const int g = min(min(above, below), none);
+    const int g = min(min(above_of(word, row.bit), below_of(word, row.bit)), none);
     height[x] = g * g + x * x;
   }
   if (row.width + threadIdx.x < padded) {
@@ -209,9 +340,7 @@ __device__ void solve(const Row& row, int4* heights) {
       step += 8 * m;
     } while (--left >= 0);
     const int squared = best + x * x;
-    // The root of 0 would be taken the long way.
-    float distance = squared < 1 << 24 ? sqrtf(float(max(squared, 1))) : float(sqrt(double(squared)));
-    if (squared == 0) distance = 0;
+    float distance = squared < 1 << 24 ? root_of(squared) : float(sqrt(double(squared)));
     if (squared > row.most_squared) distance = __int_as_float(0x7f800000);
     *to = distance;
   }
@@ -220,12 +349,14 @@ __device__ void solve(const Row& row, int4* heights) {
 
 extern "C" __global__ void solve_rows(const __grid_constant__ Arguments a) {
   extern __shared__ int4 heights[];
-  const int most_squared = int(min(a.most_squared, (1ll << 30) - 1));
+  const int groups = (a.height + a.group - 1) / a.group;
   for (long long row_of_all = blockIdx.x; row_of_all < a.images * a.height; row_of_all += gridDim.x) {
-    const long long image = row_of_all / a.height, y = row_of_all - image * a.height, band = (image * a.bands + y / 32) * a.line;
+    const long long image = row_of_all / a.height;
+    const int y = int(row_of_all - image * a.height);
+    const Word* words = a.words + (image * a.bands + y / 32) * a.line;
     for (int c = 0; c < a.channels; ++c)
-      solve({a.words + band + c, a.distances + row_of_all * a.line + c, unsigned(a.channels), a.width, int(y % 32), most_squared},
-            heights);
+      if (y % a.group >= a.solved[(image * groups + y / a.group) * a.channels + c])
+        solve({words + c, a.distances + row_of_all * a.line + c, unsigned(a.channels), a.width, y % 32, most_squared_of(a)}, heights);
   }
 }
 )";
@@ -323,8 +454,17 @@ DistanceSources distance_sources(DType pixel, bool is_packed, bool is_narrow, in
     text += std::string("typedef ") + (index_bytes == 8 ? "long long" : "int") + " Index;\n";
     return text.append(arguments).append(body);
   };
-  return {with(true, find_sites), with(false, carry), is_narrow ? std::string() : with(false, place_sites),
-          with(false, is_narrow ? solve_narrow : solve_wide)};
+  DistanceSources sources;
+  sources.find_sites = with(true, find_sites);
+  sources.carry = with(false, carry);
+  if (is_narrow) {
+    sources.solve_near = with(false, std::string(columns_and_roots).append(solve_near));
+    sources.solve_rows = with(false, std::string(columns_and_roots).append(solve_far));
+  } else {
+    sources.place_sites = with(false, place_sites);
+    sources.solve_rows = with(false, solve_wide);
+  }
+  return sources;
 }
 
 }  // namespace weft::cuda

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints Markdown tables that set `weft image` beside other libraries, measured in the same run: distances on pictures drawn here, lines on scikit-image's.
 
-Usage: image_peers.py [--weft PATH] [--only NAME] [--threads N] [--gpu] [--sizes N,N,...] [--overlays FOLDER]
+Usage: image_peers.py [--weft PATH] [--only NAME] [--threads N] [--gpu] [--sizes N,N,...] [--pictures FOLDER] [--overlays FOLDER]
 
 Peers come from PyPI: opencv-contrib-python-headless scipy edt scikit-image numpy pillow; with --gpu numpy, pillow and cupy-cuda13x (or 12x). A peer that isn't
 installed is left out. Times are medians of calls that follow each other, on pixels in memory, into storage that exists where a peer can take it; those of
@@ -122,12 +122,26 @@ def distance(options, folder):
 
 # Lines ---------------------------------------------------------------------------------------------------------------
 
-cv2, data = optional("cv2"), optional("skimage.data")
+cv2, data, util = optional("cv2"), optional("skimage.data"), optional("skimage.util")
+
+
+# Those in which either finds lines.
+PICTURES = ("astronaut", "brick", "camera", "cat", "clock", "coffee", "grass", "horse", "immunohistochemistry", "logo", "page", "retina", "rocket")
+PICTURES += ("shepp_logan_phantom", "stereo_motorcycle", "text")
 
 
 def grey(name):
     picture = getattr(data, name)()
-    return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    picture = util.img_as_ubyte(picture[0] if isinstance(picture, tuple) else picture)
+    return picture if picture.ndim == 2 else cv2.cvtColor(picture[..., :3], cv2.COLOR_RGB2GRAY)
+
+
+def pictures(options):
+    """Names and grey pixels."""
+    if not options.pictures:
+        return [(name, grey(name)) for name in PICTURES]
+    found = [(name, cv2.imread(os.path.join(options.pictures, name), cv2.IMREAD_GRAYSCALE)) for name in sorted(os.listdir(options.pictures))]
+    return [(os.path.splitext(name)[0], picture) for name, picture in found if picture is not None]
 
 
 def mosaic(width, height):
@@ -236,8 +250,7 @@ def lines(options, folder):
 
     rows = [["share of length", "weft's in OpenCV's", "OpenCV's in weft's", "from 20 pixels on", "the same", "of 50 pixels", "the same"]]
     total = np.zeros((6, 2))
-    for name in ("astronaut", "brick", "camera", "cat", "coffee", "page", "rocket", "text"):
-        picture = grey(name)
+    for name, picture in pictures(options):
         ours, ours_short = (weft_lines(picture, folder, options, "--max-lines", "100000", "--min-length", least)[0] for least in ("32", "20"))
         theirs, theirs_short = peer_lines(picture), peer_lines(picture, 20)
         pairs = [(ours, theirs), (theirs, ours), (ours, theirs_short), (theirs, ours_short)]
@@ -262,6 +275,7 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--gpu", action="store_true", help="weft and its peers on the GPU")
     parser.add_argument("--sizes", type=lambda text: [int(n) for n in text.split(",")], default=[1024, 2048, 4096])
+    parser.add_argument("--pictures", help="folder of the pictures whose lines are compared, instead of scikit-image's")
     parser.add_argument("--overlays", help="folder for pictures of lines that both find (green) and that one doesn't (red)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

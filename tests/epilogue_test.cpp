@@ -171,7 +171,12 @@ TEST_F(EpilogueTest, ConstantWeightsArePackedOnce) {
   Graph g;
   const Tensor a = g.placeholder({300, 64}, f32), w = g.constant(noise({64, 200}, 1));
   const Executable e = g.compile({{a, {f32, {300, 64}}}}, {relu(matmul(a, w))}, {}, cpu);
-  EXPECT_NE(e.dump().find("weights packed once"), std::string::npos);
+  // Whether oneDNN wants weights in an order of its own depends on the processor: weights that change tell.
+  const Tensor changing = g.placeholder({64, 200}, f32);
+  const Executable other = g.compile({{a, {f32, {300, 64}}}, {changing, {f32, {64, 200}}}}, {relu(matmul(a, changing))}, {}, cpu);
+  const bool are_packed = other.dump().find("weights packed") != std::string::npos;
+  EXPECT_EQ(e.dump().find("weights packed once") != std::string::npos, are_packed) << e.dump();
+  EXPECT_EQ(other.dump().find("weights packed once"), std::string::npos);
   const NDArray x = noise({300, 64}, 2);
   const NDArray expected = g.run({{a, x}}, {relu(matmul(a, w))}, std::span<const Operation>{}, truth)[0];
   for (int i = 0; i < 2; ++i) EXPECT_TRUE(agree(expected, e.run({x})[0], tolerance(f32)));

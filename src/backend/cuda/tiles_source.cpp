@@ -253,8 +253,8 @@ struct Copies {
   }
 };
 
-/// Products go to and fro over a thread's rows, or columns: each has an operand in common with the next, which is then not read again from the
-/// registers' banks. Reading from them is what limits the speed otherwise.
+/// Products go to and fro over a thread's rows, or columns: each has an operand in common with the next, which need not be read again from the
+/// registers' banks.
 __device__ void multiply(const Element* left, const Element* right, int down, int across, Element (&sum)[thread_rows][thread_columns]) {
   const auto to_and_fro = [](int turn, int n, int count) { return turn % 2 == 1 ? count - 1 - n : n; };
 #pragma unroll

@@ -146,7 +146,7 @@ void Router::keep_longest(std::int64_t least_pixels) {
     if (n >= 0) whole += walks_[static_cast<std::size_t>(n)].longest;
   if (whole < least_pixels) return;  // nothing else is longer
   const auto close = [&] { offsets.push_back(static_cast<std::int64_t>(pixels.size())); };
-  // From where the way down or to the right ends, as the authors' chains go: which chords of a curve become lines depends on where it begins.
+  // From where the way down or to the right ends: which chords of a curve become lines depends on where it begins.
   if (anchor.next[1] >= 0) append_way(anchor.next[1], true, least_pixels);
   pixels.push_back(walked_.front());
   if (anchor.next[0] >= 0) append_way(anchor.next[0], false, least_pixels);

@@ -110,6 +110,13 @@ struct Range {
   Attributes attributes() const { return with_range(start, size, stride); }
 };
 
+/// Everything of all dimensions but one.
+ir::Value slice_along(Match& m, ir::Value v, std::size_t axis, std::int64_t start, std::int64_t size, std::int64_t stride) {
+  Sizes taken = sizes_of(m.type(v).shape), starts(taken.size(), 0), strides(taken.size(), 1);
+  starts[axis] = start, taken[axis] = size, strides[axis] = stride;
+  return m.add("slice", {v}, with_range(std::move(starts), std::move(taken), std::move(strides)));
+}
+
 Replacement slice_of_slice(Match& m) {
   const Range outer(m.node);
   if (!m.is(m.operand(0), "slice") || outer.is_empty()) return std::nullopt;
@@ -189,25 +196,19 @@ bool has_row_product(const Match& m, ir::Value v, int sums) {
 
 /// What the range, which is whole but for the last dimension, takes of an operand that may lack dimensions in front or be broadcast.
 ir::Value columns_of(Match& m, ir::Value v, const Range& range, int sums) {
+  const auto of = [&](ir::Value whole, std::int64_t axis) {
+    return slice_along(m, whole, static_cast<std::size_t>(axis), range.start.back(), range.size.back(), range.stride.back());
+  };
   if (!has_row_product(m, v, sums)) {
-    const Shape shape = m.type(v).shape;
-    if (shape.rank() == 0 || shape[shape.rank() - 1] == 1) return v;
-    Range own(m.node);
-    own.start.assign(static_cast<std::size_t>(shape.rank()), 0), own.stride.assign(own.start.size(), 1), own.size = sizes_of(shape);
-    own.start.back() = range.start.back(), own.stride.back() = range.stride.back(), own.size.back() = range.size.back();
-    return m.add("slice", {v}, own.attributes());
+    const Shape& shape = m.type(v).shape;
+    return shape.rank() == 0 || shape[shape.rank() - 1] == 1 ? v : of(v, shape.rank() - 1);
   }
   const ir::Node node = m.producer(v);
   if (node.op->name == "add") {
     const ir::Value x = columns_of(m, node.operands[0], range, sums + 1), y = columns_of(m, node.operands[1], range, sums + 1);
     return m.add("add", {x, y}, node.attributes);
   }
-  const Shape matrix = m.type(node.operands[1]).shape;
-  const auto axis = static_cast<std::size_t>(matrix.rank() - (node.attributes.flag("transpose_b") ? 2 : 1));
-  Range own(m.node);
-  own.start.assign(static_cast<std::size_t>(matrix.rank()), 0), own.stride.assign(own.start.size(), 1), own.size = sizes_of(matrix);
-  own.start[axis] = range.start.back(), own.stride[axis] = range.stride.back(), own.size[axis] = range.size.back();
-  const ir::Value columns = m.add("slice", {node.operands[1]}, own.attributes());
+  const ir::Value columns = of(node.operands[1], m.type(node.operands[1]).shape.rank() - (node.attributes.flag("transpose_b") ? 2 : 1));
   return m.add("matmul", {node.operands[0], columns}, node.attributes);
 }
 
@@ -325,9 +326,7 @@ Replacement gather_of_range(Match& m) {
   }
   const auto last = first + (count - 1) * step;
   if (step == 0 || std::min(first, last) < 0 || std::max(first, last) >= size) return std::nullopt;
-  Sizes start(static_cast<std::size_t>(data.rank()), 0), taken = sizes_of(data), stride(start.size(), 1);
-  start[axis] = first, taken[axis] = count, stride[axis] = step;
-  return reshaped(m, m.add("slice", {m.operand(0)}, with_range(std::move(start), std::move(taken), std::move(stride))));
+  return reshaped(m, slice_along(m, m.operand(0), axis, first, count, step));
 }
 
 constexpr Rule table[] = {

@@ -1,9 +1,9 @@
 #include "backend/cuda/emit_arguments.h"
 
+#include "backend/cuda/divisor.h"
 #include "backend/cuda/emit_ops.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 namespace weft::cuda {
@@ -69,11 +69,9 @@ std::vector<std::byte> Arguments::bytes() const {
     else append(static_cast<std::int32_t>(n.second));
   }
   for (const auto& d : divisors_) {
-    // ceiling(2^(32 + shift) / divisor) - 2^32, where 2^shift is the least power of 2 not below the divisor.
-    const auto divisor = static_cast<std::uint64_t>(std::max<std::int64_t>(d.second, 1));
-    const auto shift = static_cast<std::uint32_t>(std::bit_width(divisor - 1));
-    append(static_cast<std::uint32_t>(((((std::uint64_t{1} << shift) - divisor) << 32) / divisor) + 1));
-    append(shift);
+    const Divisor by = divisor_of(d.second);
+    append(by.multiplier);
+    append(by.shift);
   }
   while (bytes.size() % 8 != 0) bytes.push_back({});
   return bytes;

@@ -105,21 +105,23 @@ Together one_grid(const std::vector<KernelText>& texts, const Grid& grid) {
 Generated generate(const kernel::Kernel& kernel, const DeviceProperties& device) { return alone(emit_kernel(kernel, device, true)); }
 
 std::vector<Together> generate_together(std::span<const kernel::Kernel* const> kernels, const DeviceProperties& device) {
+  std::vector<Together> all;
+  const auto by_itself = [&](std::size_t k) { all.push_back({{k}, generate(*kernels[k], device)}); };
+  if (kernels.size() == 1) {
+    by_itself(0);
+    return all;
+  }
   std::vector<KernelText> texts;
   std::map<std::string, Alike> by_code;
   std::vector<Alike*> codes;  // in the order of the kernels
-  if (kernels.size() > 1)
-    for (std::size_t k = 0; k < kernels.size(); ++k) {
-      texts.push_back(emit_kernel(*kernels[k], device, false));
-      const auto [found, is_new] = by_code.try_emplace(texts[k].code);
-      if (is_new) codes.push_back(&found->second);
-      found->second.kernels.push_back(k);
-      found->second.has_large = found->second.has_large || texts[k].blocks > static_cast<unsigned>(few_blocks * device.multiprocessors);
-    }
+  for (std::size_t k = 0; k < kernels.size(); ++k) {
+    texts.push_back(emit_kernel(*kernels[k], device, false));
+    const auto [found, is_new] = by_code.try_emplace(texts[k].code);
+    if (is_new) codes.push_back(&found->second);
+    found->second.kernels.push_back(k);
+    found->second.has_large = found->second.has_large || texts[k].blocks > static_cast<unsigned>(few_blocks * device.multiprocessors);
+  }
 
-  std::vector<Together> all;
-  const auto by_itself = [&](std::size_t k) { all.push_back({{k}, generate(*kernels[k], device)}); };
-  if (kernels.size() == 1) by_itself(0);
   Grid small;
   const auto finish = [&](const Grid& grid) {
     if (grid.codes.empty()) return;

@@ -45,7 +45,7 @@ struct PatchesArguments {
   std::int32_t image_lines = 1;  ///< that windows of an image cover
   std::int32_t rows = 0;         ///< places
   std::int32_t columns = 0, block_rows = 0, patch_lines = 0;
-  TilesDivisor by_places[2], by_image_lines;
+  Divisor by_places[2], by_image_lines;
   std::int32_t relu = 0;
 };
 

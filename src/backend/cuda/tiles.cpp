@@ -1,7 +1,6 @@
 #include "backend/cuda/tiles.h"
 
 #include <algorithm>
-#include <bit>
 #include <numeric>
 
 namespace weft::cuda {
@@ -61,13 +60,6 @@ Sides axis_of_data(const Geometry& g, std::size_t d, std::int64_t behind) {
 }
 
 }  // namespace
-
-TilesDivisor divisor_of(std::int64_t by) {
-  // ceiling(2^(32 + shift) / by) - 2^32, where 2^shift is the least power of 2 not below it.
-  const auto divisor = static_cast<std::uint64_t>(std::max<std::int64_t>(by, 1));
-  const auto shift = static_cast<std::uint32_t>(std::bit_width(divisor - 1));
-  return {static_cast<std::uint32_t>(((((std::uint64_t{1} << shift) - divisor) << 32) / divisor) + 1), shift};
-}
 
 std::span<const TilesConfig> tiles_for(DType dtype) {
   if (dtype == f64) return tiles_f64;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backend/cuda/convolution.h"
+#include "backend/cuda/divisor.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -46,18 +47,13 @@ std::span<const TilesConfig> tiles_for(DType dtype);
 
 // As the source has them ------------------------------------------------------------------------------------------------
 
-struct TilesDivisor {
-  std::uint32_t multiplier = 1, shift = 0;
-};
-TilesDivisor divisor_of(std::int64_t by);
-
 /// One spatial dimension of a class of places.
 struct TilesAxis {
   std::int32_t places = 1, start = 0, step = 1;            ///< the window of place i begins at start + i * step
   std::int32_t taps = 1, first_delta = 0, delta_step = 0;  ///< tap t of a window reads at first_delta + t * delta_step from there
   std::int32_t first_weight = 0, weight_step = 1;
   std::int32_t first_result = 0, result_step = 1;
-  TilesDivisor by_places, by_taps;
+  Divisor by_places, by_taps;
 };
 
 /// Places whose windows have the same taps. Of the data's elements those that are equally far behind a multiple of the strides form one:
@@ -76,7 +72,7 @@ struct TilesArguments {
   std::int64_t part = 0;  ///< elements of the result
   std::int32_t left_sizes[3] = {1, 1, 1}, left_pitch = 0, left_group = 0;
   std::int32_t channels = 1;  ///< of a tap
-  TilesDivisor by_channels;
+  Divisor by_channels;
   std::int32_t right_pitch = 0, right_group = 0, weights_pitch = 0, weights_sizes[2] = {1, 1};
   std::int32_t result_sizes[3] = {1, 1, 1}, result_pitch = 0, result_group = 0;
   std::int32_t columns = 0, column_tiles = 0, splits = 1;

@@ -638,7 +638,7 @@ TEST(Switches, OfUnknownNamesAreRefused) {
   const auto run = [&] { g.run({{x, NDArray(f32, {3})}}, {x + 1}, {}, {.without = {"times two"}}); };
   expect_error<RunError>(run,
                          "there is no rule \"times two\" to do without; the rules are channels last, fold constants, fold transposes, join products, "
-                         "lay out matrices, merge identical, unroll loops, plus zero, ");
+                         "lay out matrices, merge identical, trust indices, unroll loops, plus zero, ");
 }
 
 TEST(Switches, MakeAnExecutableOfItsOwn) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compile/program.h"
+#include "compile/value_range.h"
 
 #include <weft/device.h>
 #include <weft/executable.h>
@@ -12,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,6 +35,13 @@ struct RunArrays {
   std::span<std::byte* const> present = {};
   /// Where the program can: targets on the host need not be there when `run` returns, but when `finish` does.
   bool defers = false;
+  /// It is known that the program `goes_on`.
+  bool goes_on = false;
+};
+
+/// What is known of a run's integers before it is begun, by feed and by variable; empty: nothing is.
+struct KnownRanges {
+  std::span<const std::optional<ValueRange>> feeds = {}, variables = {};
 };
 
 /// Seconds from lap to lap, for the runs that ask for them.
@@ -79,10 +88,11 @@ class CompiledProgram {
   /// Whether the memory of update `update` must be that of the variable's present value, which no run then leaves half written.
   virtual bool is_in_place([[maybe_unused]] std::size_t update) const { return false; }
 
-  /// Whether it can be asked for several steps at once.
-  virtual bool can_repeat() const { return false; }
-  /// Whether runs can go on after they are begun, all that can fail behind them.
-  virtual bool can_defer() const { return false; }
+  /// Whether so many runs, one after the other, can go on after they are begun, all that can fail behind them; only then can they be asked for at
+  /// once, and with `defers`.
+  virtual bool goes_on([[maybe_unused]] int runs, const KnownRanges&) const { return false; }
+  /// Whether that may depend on what is known of a feed.
+  virtual bool asks_for_range([[maybe_unused]] std::size_t feed) const { return false; }
   /// Returns when the context's last run, which was one with `defers`, is done.
   virtual void finish(Context&, [[maybe_unused]] std::span<std::byte* const> targets) const {}
   /// For runs of programs of the same device that are begun as one; null where there is no gain in that. They can all defer.

@@ -302,7 +302,7 @@ class ForStep : public Step {
       c.body.feeds[i] = frame.bring(operand(i));
       changes = changes || is_element(i);
     }
-    const int at_once = !changes && outputs_.empty() && body_.code->can_repeat() ? 16 : 1;
+    const int at_once = !changes && outputs_.empty() && body_.code->goes_on(2, {}) ? 16 : 1;
     for (std::int64_t done = 0; done < count;) {
       const int steps = count - done >= at_once ? at_once : 1;
       const std::int64_t index = o_.reverse ? count - 1 - done : done;

@@ -34,6 +34,7 @@ constexpr Pass simplifications[] = {
     {"join products", join_products},
     {"merge identical", merge_identical},
     {"lay out matrices", lay_out_matrices},
+    {"trust indices", trust_indices},
     {"drop unused", drop_unused},
 };
 
@@ -44,6 +45,7 @@ constexpr Switch optional[] = {
     {"join products", "a sum of products of few terms is one product of all their terms"},
     {"lay out matrices", "a transposed matrix that several products of few rows read is laid out for them once"},
     {"merge identical", "identical operations become one"},
+    {"trust indices", "an index that can't be out of range isn't checked"},
     {"unroll loops", "loops of few iterations are laid out one after the other; a branch whose predicate is a constant is taken"},
 };
 
@@ -164,6 +166,8 @@ Compiled compile(const GraphState& graph, std::span<const FeedType> feeds, std::
       compiled.program = pass.run(compiled.program, compiled.options);
       finished(pass.name);
     }
+  const ValueRanges ranges(compiled.program.graph);
+  for (const auto& u : compiled.program.updates) compiled.update_ranges.push_back(ranges[u.value]);
   compiled.code = make_program(compiled.program, compiled.options);
   compiled.statistics.passes.emplace_back("generate code", timer.lap());
   compiled.code->describe(compiled.statistics);

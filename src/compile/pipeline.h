@@ -7,7 +7,9 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace weft {
 
@@ -17,6 +19,7 @@ struct Compiled {
   RunOptions options;
   std::unique_ptr<CompiledProgram> code;
   CompileStatistics statistics;
+  std::vector<std::optional<ValueRange>> update_ranges;  ///< of the values that variables get, as far as they are known
 
   /// The program after each pass, then the backend's code. Runs the passes again, so that compiling need not keep them.
   std::string dump() const;

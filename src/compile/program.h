@@ -92,6 +92,8 @@ Program lay_out_matrices(const Program& program, const RunOptions& options);
 Program join_products(const Program& program, const RunOptions& options);
 /// Identical operations become one.
 Program merge_identical(const Program& program, const RunOptions& options);
+/// Indices that can't be out of range are not checked; see value_range.h.
+Program trust_indices(const Program& program, const RunOptions& options);
 /// Drops what nothing needs.
 Program drop_unused(const Program& program, const RunOptions& options);
 

@@ -112,6 +112,8 @@ class Lease {
     context_->targets.resize(state.targets.size());
     context_->target_copies.resize(state.targets.size());
     context_->variables.resize(program.variables.size());
+    context_->feed_ranges.resize(state.feeds.size());
+    context_->variable_ranges.resize(program.variables.size());
     context_->updates.resize(program.updates.size());
     context_->present.resize(program.updates.size());
   }
@@ -166,9 +168,16 @@ void place_updates(ExecutableState& state, RunContext& context) {
   }
 }
 
-void keep_updates(ExecutableState& state) {
-  for (std::size_t i = 0; i < state.updates.size(); ++i)
-    if (!state.compiled.code->is_in_place(i)) std::swap(state.updates[i]->current, state.updates[i]->next);
+void keep_updates(ExecutableState& state, int steps) {
+  for (std::size_t i = 0; i < state.updates.size(); ++i) {
+    if (steps % 2 == 1 && !state.compiled.code->is_in_place(i)) std::swap(state.updates[i]->current, state.updates[i]->next);
+    state.updates[i]->range = state.compiled.update_ranges[i];
+  }
+}
+
+void undo_updates(ExecutableState& state, int steps) {
+  keep_updates(state, steps);
+  for (auto* v : state.updates) v->range.reset();
 }
 
 /// Whether dense memory shares bytes with other such memory.
@@ -236,6 +245,17 @@ void place_targets(const ExecutableState& state, RunContext& context, std::span<
   }
 }
 
+/// What is known of feeds that lie on the host, and of variables.
+KnownRanges known_ranges(const ExecutableState& state, RunContext& context) {
+  for (std::size_t i = 0; i < state.feeds.size(); ++i) {
+    const TensorType& type = state.feeds[i].type;
+    const bool looks = context.feed_devices[i].is_cpu() && state.compiled.code->asks_for_range(i);
+    context.feed_ranges[i] = looks ? range_of_elements(type.dtype, context.feeds[i], type.shape.element_count()) : std::nullopt;
+  }
+  for (std::size_t i = 0; i < state.variables.size(); ++i) context.variable_ranges[i] = state.variables[i]->range;
+  return {context.feed_ranges, context.variable_ranges};
+}
+
 /// How a run is begun.
 struct Beginning {
   int steps = 1;
@@ -255,34 +275,39 @@ bool execute(ExecutableState& state, RunContext& context, std::span<const Tensor
   bool is_direct = true;
   for (std::size_t i = 0; i < results.size(); ++i) is_direct = is_direct && results[i].array().data() == context.targets[i];
   const CompiledProgram& code = *state.compiled.code;
-  const bool defers = beginning.may_defer && is_direct && code.can_defer();
-
-  const int steps = beginning.steps, at_once = code.can_repeat() ? steps : 1;
-  auto run = [&] {
+  bool defers = false;
+  // Gives how many it begins, of so many.
+  auto run = [&](int left) {
+    const bool goes_on = code.goes_on(left, known_ranges(state, context));
+    const int steps = goes_on ? left : 1;
+    defers = beginning.may_defer && is_direct && goes_on;
     for (std::size_t i = 0; i < state.variables.size(); ++i) context.variables[i] = state.variables[i]->current.data();
-    const RunArrays arrays{context.feeds,
-                           context.variables,
-                           context.targets,
-                           context.updates,
-                           runtime.runs.fetch_add(static_cast<std::uint64_t>(at_once)),
-                           beginning.step_seconds,
-                           context.feed_devices,
-                           context.target_devices,
-                           at_once,
-                           context.present,
-                           defers};
+    const RunArrays arrays{.feeds = context.feeds,
+                           .variables = context.variables,
+                           .targets = context.targets,
+                           .updates = context.updates,
+                           .run_index = runtime.runs.fetch_add(static_cast<std::uint64_t>(steps)),
+                           .step_seconds = beginning.step_seconds,
+                           .feed_devices = context.feed_devices,
+                           .target_devices = context.target_devices,
+                           .steps = steps,
+                           .present = context.present,
+                           .defers = defers,
+                           .goes_on = goes_on};
     if (beginning.group) beginning.group->add(code, *context.code, arrays);
     else code.run(*context.code, arrays);
+    return steps;
   };
   auto run_all = [&] {
-    for (int done = 0; done < steps; done += at_once) run();
+    for (int done = 0; done < beginning.steps;) done += run(beginning.steps - done);
   };
   auto update_all = [&] {
     bring_variables(state);
-    for (int done = 0; done < steps; done += at_once) {
+    for (int done = 0; done < beginning.steps;) {
       place_updates(state, context);
-      run();
-      if (at_once % 2 == 1) keep_updates(state);
+      const int steps = run(beginning.steps - done);
+      keep_updates(state, steps);
+      done += steps;
     }
   };
   if (beginning.group) {
@@ -343,7 +368,7 @@ std::string why_alone(const RunRequest& run) {
   const ExecutableState& state = *run.executable.state();
   const CompiledProgram& code = *state.compiled.code;
   if (code.device().is_cpu()) return "it runs on the host";
-  if (!code.can_defer()) return "it checks indices, and may fail on the way";
+  if (!code.goes_on(run.steps, {})) return "it checks indices, and may fail on the way";
   for (const auto& feed : run.feeds)
     if (!is_usable(state, feed.array())) return "a feed has to be copied before";
   for (const auto& result : run.results)
@@ -377,8 +402,7 @@ std::function<void()> begin_together(RunGroup& group, std::vector<RunRequest> ru
     }
     is_one_graph = group.begin();
   } catch (...) {
-    while (kept-- > 0)
-      if (runs[kept].steps % 2 == 1) keep_updates(*runs[kept].executable.state());
+    while (kept-- > 0) undo_updates(*runs[kept].executable.state(), runs[kept].steps);
     throw;
   }
   return [leases, runs = std::move(runs)] {

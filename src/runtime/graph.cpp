@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <optional>
 
 namespace weft {
 
@@ -21,12 +22,18 @@ Graph& Graph::operator=(Graph&&) noexcept = default;
 
 RuntimeState& runtime_of(GraphState& graph) { return *graph.runtime; }
 
+/// Of an array on the host.
+static std::optional<ValueRange> range_of(const NDArray& array) {
+  return range_of_elements(array.dtype(), array.data(), array.type().shape.element_count());
+}
+
 VariableValue& variable_value(GraphState& graph, ir::NodeId variable) {
   auto& values = runtime_of(graph).variables;
   if (const auto found = values.find(variable); found != values.end()) return found->second;
   const auto position = std::find(graph.variables.begin(), graph.variables.end(), variable) - graph.variables.begin();
   NDArray first = runtime::initial_value(graph.ir[variable], graph.seed, static_cast<int>(position));
-  return values.emplace(variable, VariableValue{std::move(first), {}, false}).first->second;
+  const auto range = range_of(first);
+  return values.emplace(variable, VariableValue{std::move(first), {}, false, range}).first->second;
 }
 
 namespace {
@@ -159,7 +166,9 @@ void Graph::set_value(Tensor variable, const NDArray& value) {
   const auto& type = state_->ir[id].types[0];
   if (value.type() != type) throw RunError(ir::describe(state_->ir[id]) + " is " + type.str() + ", can't take " + value.type().str());
   const std::unique_lock lock(state_->runtime->variables_mutex);
-  state_->runtime->variables[id].current = value.copy();
+  VariableValue& own = state_->runtime->variables[id];
+  own.current = value.copy();
+  own.range = own.current.device().is_cpu() ? range_of(own.current) : std::nullopt;
 }
 
 void Graph::set_seed(std::uint64_t seed) { state_->seed = seed; }

@@ -27,6 +27,7 @@ struct VariableValue {
   NDArray current;
   NDArray next;
   bool has_next = false;
+  std::optional<ValueRange> range;  ///< of the present value's integers, where it is known
 };
 
 struct RuntimeState {
@@ -56,6 +57,7 @@ struct RunContext {
   std::vector<const std::byte*> feeds, variables;
   std::vector<std::byte*> targets, updates, present;
   std::vector<Device> feed_devices, target_devices;
+  std::vector<std::optional<ValueRange>> feed_ranges, variable_ranges;
   /// Dense stand-ins for feeds and targets that kernels can't use where they are; made when first needed.
   std::vector<std::optional<NDArray>> feed_copies, target_copies;
 };

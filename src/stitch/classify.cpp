@@ -43,6 +43,12 @@ bool is_view(const ir::Graph& graph, const ir::Node& node) {
          (name == "reshape" && keeps_order(graph.type(node.operands[0]).shape, node.types[0].shape));
 }
 
+bool takes_one_place(const ir::Graph& graph, const ir::Node& node) {
+  if (node.op->name != "gather" || !is_source(graph[node.operands[0].node]) || !is_source(graph[node.operands[1].node])) return false;
+  const Shape& indices = graph.type(node.operands[1]).shape;
+  return indices.element_count() == (node.attributes.flag("nd") ? indices[indices.rank() - 1] : 1);
+}
+
 bool is_pointwise(const ir::Graph& graph, const ir::Node& node) {
   const auto name = node.op->name;
   return node.op->kind == Kind::elementwise || is_view(graph, node) || name == "random_bits" || name == "pad" || name == "iota" || name == "gather" ||

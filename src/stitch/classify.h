@@ -16,6 +16,8 @@ bool is_reduction(const ir::Node& node);
 bool is_product(const ir::Node& node);
 /// Reads one element of its operand at an index that is affine in its own.
 bool is_view(const ir::Graph& graph, const ir::Node& node);
+/// A gather at a single place, which is a slice that begins there, of what is there before any kernel runs.
+bool takes_one_place(const ir::Graph& graph, const ir::Node& node);
 /// Computed element by element: can be a member of a space.
 bool is_pointwise(const ir::Graph& graph, const ir::Node& node);
 /// Takes about as long as an addition.

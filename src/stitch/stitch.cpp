@@ -92,11 +92,12 @@ class Stitcher {
   Region& region_of(ir::NodeId id) { return regions_.list[static_cast<std::size_t>(regions_.region_of[at(id)])]; }
   const std::vector<int>& walked(ir::NodeId id) const { return regions_.walked[at(id)]; }
 
-  /// Views, and what costs nothing, when all readers can compute it themselves.
+  /// Views, gathers that are much the same, and what costs nothing, when all readers can compute it themselves.
   bool is_read_in_place(ir::NodeId id) const {
     const ir::Node& node = graph_[id];
     if (node.op->name == "constant") return is_free(node);
-    if (!is_free(node) && (!rules_.views || !is_view(graph_, node))) return false;
+    const bool is_at_one_place = rules_.gathers && takes_one_place(graph_, node);
+    if (!is_free(node) && !is_at_one_place && (!rules_.views || !is_view(graph_, node))) return false;
     const auto& uses = consumers_[at(id)];
     return !escapes_[at(id)] && std::all_of(uses.begin(), uses.end(), [&](const Use& u) { return composes(u.node, u.operand); });
   }

@@ -66,6 +66,14 @@ extern "C" __global__ void __launch_bounds__(256) sum_f32(const __grid_constant_
       sum_0 += in0_2;
     }
   }
+  for (; next + 8 < a.n1; next += 16) {
+    #pragma unroll
+    for (int v = 0; v < 2; ++v) {
+      const int i1 = next + v * 8;
+      const double in0_2 = a.in0[i0 + i1 * a.s0_1];
+      sum_0 += in0_2;
+    }
+  }
   #pragma unroll 1
   for (int i1 = next; i1 < a.n1; i1 += 8) {
     const double in0_2 = a.in0[i0 + i1 * a.s0_1];

@@ -38,12 +38,24 @@ __device__ __forceinline__ void sum_f32(const Arguments& a, unsigned block) {
   double sum_0 = 0;
   int next = thread;
   for (; next + 896 < a.n1; next += 1024) {
+    float part_0 = 0;
     #pragma unroll
     for (int v = 0; v < 8; ++v) {
       const int i1 = next + v * 128;
       const float in0_0 = a.in0[i0 + i1 * a.s0_1];
-      sum_0 += in0_0;
+      part_0 += in0_0;
     }
+    sum_0 += part_0;
+  }
+  for (; next + 128 < a.n1; next += 256) {
+    float part_0 = 0;
+    #pragma unroll
+    for (int v = 0; v < 2; ++v) {
+      const int i1 = next + v * 128;
+      const float in0_0 = a.in0[i0 + i1 * a.s0_1];
+      part_0 += in0_0;
+    }
+    sum_0 += part_0;
   }
   #pragma unroll 1
   for (int i1 = next; i1 < a.n1; i1 += 128) {

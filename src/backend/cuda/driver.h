@@ -12,7 +12,7 @@ namespace weft::cuda {
 #define WEFT_CUDA_FUNCTIONS(F) \
   F(cuCtxGetCurrent) F(cuCtxSetCurrent) F(cuDeviceCanAccessPeer) F(cuDeviceGet) F(cuDeviceGetAttribute) F(cuDeviceGetCount) F(cuDeviceGetDefaultMemPool) \
   F(cuDeviceGetName) F(cuDevicePrimaryCtxRetain) F(cuDeviceTotalMem) F(cuEventCreate) F(cuEventDestroy) F(cuEventElapsedTime) \
-  F(cuEventRecord) F(cuEventSynchronize) F(cuFuncSetAttribute) F(cuGetErrorName) F(cuGetErrorString) F(cuGraphDestroy) F(cuGraphExecDestroy) \
+  F(cuEventRecord) F(cuEventRecordWithFlags) F(cuEventSynchronize) F(cuFuncSetAttribute) F(cuGetErrorName) F(cuGetErrorString) F(cuGraphDestroy) F(cuGraphExecDestroy) \
   F(cuGraphInstantiateWithFlags) F(cuGraphLaunch) F(cuGraphUpload) F(cuInit) F(cuLaunchKernel) F(cuLaunchKernelEx) F(cuMemAllocFromPoolAsync) F(cuMemFreeAsync) \
   F(cuMemFreeHost) F(cuMemGetInfo) F(cuMemHostAlloc) F(cuMemPoolSetAttribute) F(cuMemPoolGetAttribute) F(cuMemPoolSetAccess) F(cuMemPoolTrimTo) F(cuMemcpyAsync) \
   F(cuMemcpyDtoDAsync) F(cuMemcpyDtoHAsync) F(cuMemcpyHtoDAsync) F(cuMemcpyPeerAsync) F(cuMemsetD8Async) F(cuModuleGetFunction) \

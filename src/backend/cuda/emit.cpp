@@ -11,8 +11,11 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdlib>
+#include <functional>
 #include <limits>
+#include <set>
 
 namespace weft::cuda {
 namespace {
@@ -20,13 +23,14 @@ namespace {
 using namespace kernel;
 
 /// As the code has it: see `room` in emit_library.cpp.
-constexpr std::size_t room_bytes = 17408;
+constexpr std::size_t room_bytes = 18944;
 
 class KernelEmitter {
  public:
-  KernelEmitter(const Kernel& kernel, const Mapping& mapping, bool is_alone)
+  KernelEmitter(const Kernel& kernel, const Mapping& mapping, bool is_alone, const std::vector<bool>& ready)
       : kernel_(kernel),
         is_alone_(is_alone),
+        ready_(ready),
         c_(kernel, mapping, needs_wide_indices(kernel, mapping), is_alone ? "blockIdx.x" : "block"),
         code_(c_.code),
         m_(c_.mapping) {}
@@ -113,7 +117,10 @@ class KernelEmitter {
   void body() {
     // Where a thread is follows from numbers alone, and so it is found while earlier kernels end.
     if (m_.slices == 0) place();
+    find_ahead();
+    read_ahead(true);
     code_.line("follow();");
+    read_ahead(false);
     if (m_.slices > 0) return emit_sliced_scatter(c_);
     if (m_.square > 0) return square();
     for (int d : {kernel_.ended, kernel_.tiling.total != 0 ? kernel_.tiling.cut : -1}) {
@@ -269,6 +276,68 @@ class KernelEmitter {
     c_.scope("for (" + index_type() + " " + index(d) + " = 0; " + index(d) + " < " + bound(d) + "; ++" + index(d) + ")", body);
   }
 
+  // Reading ahead -------------------------------------------------------------------------------------------------------
+
+  bool is_ready(const Access& access) const { return at(access.buffer) < ready_.size() && ready_[at(access.buffer)]; }
+
+  /// What a team that adds up columns can read before its loop: there are few places then, and so little else to wait for.
+  void find_ahead() {
+    if (m_.columns == 0 || kernel_.scan || kernel_.scatters || writes_inside() || kernel_.ended >= 0 || kernel_.tiling.total != 0 ||
+        kernel_.first_sequential() != kernel_.parallel || kernel_.loops() != kernel_.parallel + 1 ||
+        std::ranges::any_of(kernel_.reductions, [&](const Reduction& r) { return pass_of(r) > 0; }))
+      return;
+    std::vector<bool> added(kernel_.exprs.size()), stored(kernel_.exprs.size());
+    for (const auto& r : kernel_.reductions)
+      if (r.index < 0) added[at(r.value)] = true;
+    for (const auto& s : kernel_.stores) stored[at(s.value)] = s.access.terms.empty() && s.combine == Combine::set;
+    for (int e = static_cast<int>(kernel_.exprs.size()) - 1; e >= 0; --e) {
+      const Expr& expr = kernel_.exprs[at(e)];
+      for (int o : expr.operands) {
+        if (added[at(e)]) added[at(o)] = true;
+        if (stored[at(e)]) stored[at(o)] = true;
+      }
+      if (expr.kind != ExprKind::load || !expr.access.terms.empty()) continue;
+      if (added[at(e)] && c_.varies(e) && is_ready(expr.access)) ahead_.push_back(e);
+      else if (stored[at(e)] && !added[at(e)] && !c_.varies(e)) last_.push_back(e);
+    }
+  }
+
+  /// Before the kernel waits for earlier ones what is ready by then, after that the rest of what is only needed at the end.
+  void read_ahead(bool are_ready) {
+    const std::string type = "const " + index_type(), end = " + " + std::to_string((at_once() - 1) * m_.team);
+    if (are_ready && !last_.empty()) code_.line("const bool writes = exists && thread == 0;");
+    for (int e : last_) {
+      const Access& access = kernel_.exprs[at(e)].access;
+      if (is_ready(access) != are_ready) continue;
+      const std::string memory(memory_type(access.dtype));
+      code_.line("const " + memory + " " + c_.name_of(e) + " = writes ? " + c_.element(e) + " : " + memory + "{};");
+      c_.know(e, c_.name_of(e));
+    }
+    if (!are_ready || ahead_.empty()) return;
+    const int d = kernel_.parallel;
+    code_.line("const bool is_whole = thread" + end + " < " + bound(d) + ";");
+    for (int e : ahead_)
+      code_.line(std::string(memory_type(kernel_.exprs[at(e)].access.dtype)) + " " + ahead(e) + "[" + std::to_string(at_once()) + "];");
+    each_of(at_once(), [&] {
+      code_.line(type + " " + index(d) + " = thread + v * " + std::to_string(m_.team) + ";");
+      for (int e : ahead_)
+        code_.line(ahead(e) + "[v] = is_whole ? " + c_.element(e) + " : " + std::string(memory_type(kernel_.exprs[at(e)].access.dtype)) + "{};");
+    });
+  }
+  static std::string ahead(int e) { return "ahead_" + std::to_string(e); }
+
+  /// Iterations of a team's loop over columns whose loads are under way together, at most. The same for all lengths, but where some are read ahead.
+  int at_once() const {
+    const int most = std::ranges::count(kernel_.exprs, ExprKind::load, &Expr::kind) < 4 ? 8 : 4;
+    if (ahead_.empty()) return most;
+    const std::int64_t each = iterations(kernel_, kernel_.first_sequential(), kernel_.loops()) / m_.team;
+    return static_cast<int>(std::bit_floor(static_cast<std::uint64_t>(std::clamp<std::int64_t>(each, 1, most))));
+  }
+  void each_of(int count, const std::function<void()>& body) {
+    code_.line("#pragma unroll");
+    c_.scope("for (int v = 0; v < " + std::to_string(count) + "; ++v)", body);
+  }
+
   /// Several loads under way at a time, where nothing is written between them.
   void unroll() {
     if (!writes_inside()) code_.line("#pragma unroll 8");
@@ -340,17 +409,31 @@ class KernelEmitter {
     if (m_.columns > 0 && !writes_inside()) {
       // Without conditions between them several loads are under way at a time. A place that isn't there is the last one again, whose results only
       // it writes.
-      const int at_once = std::ranges::count(kernel_.exprs, ExprKind::load, &Expr::kind) < 4 ? 8 : 4;
       const std::string team = std::to_string(m_.team);
+      const auto several = [&](int count, bool are_read) {
+        adds_parts_ = count > 1;
+        for (auto k : passed_)
+          if (adds_parts(k)) code_.line("float " + part(k) + " = 0;");
+        each_of(count, [&] {
+          code_.line("const " + type + " " + i + " = next + v * " + team + ";");
+          for (int e : ahead_)
+            if (are_read) c_.know(e, ahead(e) + "[v]");
+          inside();
+        });
+        for (auto k : passed_)
+          if (adds_parts(k)) code_.line(accumulator(k).text + " += " + part(k) + ";");
+        adds_parts_ = false;
+      };
       code_.line(type + " next = thread;");
-      c_.scope("for (; next + " + std::to_string((at_once - 1) * m_.team) + " < " + count + "; next += " + std::to_string(at_once * m_.team) + ")",
-               [&] {
-                 code_.line("#pragma unroll");
-                 c_.scope("for (int v = 0; v < " + std::to_string(at_once) + "; ++v)", [&] {
-                   code_.line("const " + type + " " + i + " = next + v * " + team + ";");
-                   inside();
-                 });
-               });
+      if (!ahead_.empty())
+        c_.scope("if (is_whole)", [&] {
+          several(at_once(), true);
+          code_.line("next += " + std::to_string(at_once() * m_.team) + ";");
+        });
+      for (int k : std::set<int, std::greater<>>{at_once(), std::min(at_once(), 2)})
+        if (k > 1)
+          c_.scope("for (; next + " + std::to_string((k - 1) * m_.team) + " < " + count + "; next += " + std::to_string(k * m_.team) + ")",
+                   [&] { several(k, false); });
       code_.line("#pragma unroll 1");
       return c_.scope("for (" + type + " " + i + " = next; " + goes_on + "; " + i + " += " + team + ")", inside);
     }
@@ -424,6 +507,7 @@ class KernelEmitter {
     for (auto s : inner) collect_fixed(kernel_.stores[s].value, fixed, seen);
     if (kernel_.first_sequential() < kernel_.loops()) c_.hold(fixed);
     for (auto k : reductions) declare(k);
+    passed_ = reductions;
     auto step = [&] {
       for (auto k : reductions)
         if (adds_neighbours(k)) code_.line("float " + part(k) + " = 0;");
@@ -463,11 +547,16 @@ class KernelEmitter {
     const Reduction& reduction = kernel_.reductions[r];
     return m_.width >= 4 && !has_lanes() && reduction.op == ReduceOp::sum && is_floating(reduction.dtype) && reduction.dtype != f64;
   }
+  /// The same for what a thread adds up at once of a column.
+  bool adds_parts(std::size_t r) const {
+    const Reduction& reduction = kernel_.reductions[r];
+    return adds_parts_ && !has_lanes() && reduction.op == ReduceOp::sum && is_floating(reduction.dtype) && reduction.dtype != f64;
+  }
   static std::string part(std::size_t r) { return "part_" + std::to_string(r); }
 
   void accumulate(std::size_t r) {
     const Reduction& reduction = kernel_.reductions[r];
-    if (adds_neighbours(r)) return code_.line(part(r) + " += " + c_.value(reduction.value).text + ";");
+    if (adds_neighbours(r) || adds_parts(r)) return code_.line(part(r) + " += " + c_.value(reduction.value).text + ";");
     const Text value = c_.value(reduction.value), so_far = accumulator(r);
     if (is_arg(reduction)) {
       const Text element{accumulator_type(reduction) + "{" + value.text + ", " + c_.value(reduction.index).text + "}"};
@@ -507,8 +596,14 @@ class KernelEmitter {
     c_.set_result(static_cast<int>(r), {accumulator(r).text + (is_arg(reduction) ? ".index" : "")});
   }
 
+  std::vector<int> ahead_;           ///< loads of the loop that are under way before it begins
+  std::vector<int> last_;            ///< loads for what is done behind it that are, too
+  std::vector<std::size_t> passed_;  ///< reductions of the pass that is being emitted
+  bool adds_parts_ = false;          ///< within iterations that are under way together
+
   const Kernel& kernel_;
   const bool is_alone_;
+  const std::vector<bool> ready_;  ///< by buffer; empty: none is
   KernelCode c_;
   Code& code_;
   const Mapping& m_;
@@ -516,8 +611,8 @@ class KernelEmitter {
 
 }  // namespace
 
-KernelText emit_kernel(const Kernel& kernel, const DeviceProperties& device, bool is_alone) {
-  return KernelEmitter(kernel, map_threads(kernel, device), is_alone).run();
+KernelText emit_kernel(const Kernel& kernel, const DeviceProperties& device, bool is_alone, const std::vector<bool>& ready) {
+  return KernelEmitter(kernel, map_threads(kernel, device), is_alone, ready).run();
 }
 
 }  // namespace weft::cuda

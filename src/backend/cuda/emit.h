@@ -28,15 +28,17 @@ struct DeviceProperties {
   int shared_bytes_per_block = 232448;
 };
 
-Generated generate(const kernel::Kernel& kernel, const DeviceProperties& device);
+/// `ready` says by buffer what nothing writes that may still be running when the kernel is brought in: it may read that before it waits.
+Generated generate(const kernel::Kernel& kernel, const DeviceProperties& device, const std::vector<bool>& ready = {});
 
 /// Kernels of which none needs what another writes, dealt out to as few grids as serve them: small ones and those that share code are one. Each
-/// is a list of places among `kernels`, and how its kernels are generated.
+/// is a list of places among `kernels`, and how its kernels are generated. `ready` is by kernel, or empty.
 struct Together {
   std::vector<std::size_t> kernels;
   Generated code;
 };
-std::vector<Together> generate_together(std::span<const kernel::Kernel* const> kernels, const DeviceProperties& device);
+std::vector<Together> generate_together(std::span<const kernel::Kernel* const> kernels, const DeviceProperties& device,
+                                        std::span<const std::vector<bool>> ready = {});
 
 /// An elementary function, and the farthest that its results may be from the true value in units in the last place, as the CUDA
 /// C++ Programming Guide gives it for functions without fast maths (section Mathematical Functions).

@@ -349,13 +349,13 @@ template <int team, class Combine, class T> __device__ T across(T value, Combine
     {"down", R"(
 /// For what the threads of a block tell each other: a kernel has one such room, however many sums it has.
 __device__ void* room() {
-  __shared__ alignas(16) char bytes[17408];
+  __shared__ alignas(16) char bytes[18944];
   return bytes;
 }
 /// The same, for several values of a type at once and teams of which every `columns`-th thread of the block is one.
 template <int columns, int team, class Combine, class T, class... More> __device__ void down(Combine combine, T& first, More&... more) {
   constexpr int count = 1 + sizeof...(More), warps = columns * team / 32, line = columns + 1;
-  static_assert(columns <= 32 && warps <= 32 && sizeof(T) * count * (warps * line + columns) <= 17408);
+  static_assert(columns <= 32 && warps <= 32 && sizeof(T) * count * (warps * line + columns) <= 18944);
   T* const all[count] = {&first, &more...};
   T* const of_warps = static_cast<T*>(room());
   T* const whole = of_warps + count * warps * line;

@@ -18,7 +18,8 @@ struct KernelText {
   bool can_join = true;  ///< it may be part of a grid with others
 };
 
-KernelText emit_kernel(const kernel::Kernel& kernel, const DeviceProperties& device, bool is_alone);
+/// `ready` as of `generate`.
+KernelText emit_kernel(const kernel::Kernel& kernel, const DeviceProperties& device, bool is_alone, const std::vector<bool>& ready);
 
 /// The head of a function that the driver can start.
 inline std::string entry_head(unsigned threads, const std::string& name) {

@@ -102,11 +102,15 @@ Together one_grid(const std::vector<KernelText>& texts, const Grid& grid) {
 
 }  // namespace
 
-Generated generate(const kernel::Kernel& kernel, const DeviceProperties& device) { return alone(emit_kernel(kernel, device, true)); }
+Generated generate(const kernel::Kernel& kernel, const DeviceProperties& device, const std::vector<bool>& ready) {
+  return alone(emit_kernel(kernel, device, true, ready));
+}
 
-std::vector<Together> generate_together(std::span<const kernel::Kernel* const> kernels, const DeviceProperties& device) {
+std::vector<Together> generate_together(std::span<const kernel::Kernel* const> kernels, const DeviceProperties& device,
+                                        std::span<const std::vector<bool>> ready) {
   std::vector<Together> all;
-  const auto by_itself = [&](std::size_t k) { all.push_back({{k}, generate(*kernels[k], device)}); };
+  const auto ready_for = [&](std::size_t k) { return k < ready.size() ? ready[k] : std::vector<bool>(); };
+  const auto by_itself = [&](std::size_t k) { all.push_back({{k}, generate(*kernels[k], device, ready_for(k))}); };
   if (kernels.size() == 1) {
     by_itself(0);
     return all;
@@ -115,7 +119,7 @@ std::vector<Together> generate_together(std::span<const kernel::Kernel* const> k
   std::map<std::string, Alike> by_code;
   std::vector<Alike*> codes;  // in the order of the kernels
   for (std::size_t k = 0; k < kernels.size(); ++k) {
-    texts.push_back(emit_kernel(*kernels[k], device, false));
+    texts.push_back(emit_kernel(*kernels[k], device, false, ready_for(k)));
     const auto [found, is_new] = by_code.try_emplace(texts[k].code);
     if (is_new) codes.push_back(&found->second);
     found->second.kernels.push_back(k);

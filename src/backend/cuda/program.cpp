@@ -58,6 +58,15 @@ struct LibraryInvocation {
   std::size_t scratch = 0;
 };
 
+/// A feed or variable whose elements index something, unless that is neither.
+struct IndexSource {
+  static constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
+  bool is_feed = false;
+  std::size_t index = nowhere;
+  ValueRange allowed;
+  bool stays_within = true;  ///< what the variable gets by a run is
+};
+
 /// A grid or a library call, in the order of execution.
 struct Step {
   bool is_library = false;
@@ -157,6 +166,7 @@ class CudaProgram : public GpuProgram {
         memory[s] = {library[step->node].call->scratch_bytes(), step->keeps_result};
     placement_ = plan::place_values(program_, schedule_, memory, plan::Failure::is_late);
     upload_constants();
+    find_index_sources();
     prepare_steps(library);
     give_copied_places();
     find_updates();
@@ -165,8 +175,15 @@ class CudaProgram : public GpuProgram {
   Device device() const override { return Device::cuda(gpu_.index()); }
   bool is_in_place(std::size_t update) const override { return placement_.is_in_place[update]; }
   /// A run that may fail must have ended before another changes what it would leave as it was.
-  bool can_repeat() const override { return faults_ == 0; }
-  bool can_defer() const override { return faults_ == 0; }
+  bool goes_on(int runs, const KnownRanges& known) const override {
+    return std::ranges::all_of(index_sources_, [&](const IndexSource& s) {
+      const auto list = s.is_feed ? known.feeds : known.variables;
+      return s.index < list.size() && list[s.index] && list[s.index]->within(s.allowed) && (runs == 1 || s.stays_within);
+    });
+  }
+  bool asks_for_range(std::size_t feed) const override {
+    return std::ranges::any_of(index_sources_, [&](const IndexSource& s) { return s.is_feed && s.index == feed; });
+  }
 
   std::unique_ptr<Context> make_context() const override {
     gpu_.make_current();
@@ -185,6 +202,7 @@ class CudaProgram : public GpuProgram {
   void take(Context& given_context, const RunArrays& arrays) const override {
     auto& context = static_cast<CudaContext&>(given_context);
     if (context.staging.prepare(arrays)) context.forget_graphs();
+    context.staging.take_turn();
     take_addresses(context, arrays, 0);
     context.staging.take_feeds(arrays);
   }
@@ -211,7 +229,8 @@ class CudaProgram : public GpuProgram {
     gpu_.make_current();
     take(context, arrays);
     begin(context, arrays);
-    if (!context.staging.waits() || arrays.defers) return context.staging.leave(arrays.defers);
+    const bool may_fail = faults_ > 0 && !arrays.goes_on;
+    if (arrays.defers || !(may_fail || context.staging.has_results())) return context.staging.leave(arrays.defers);
     const auto faults = context.staging.wait(arrays);
     for (const auto& call : kernel_calls_)
       for (const auto& part : call.parts)
@@ -327,14 +346,16 @@ class CudaProgram : public GpuProgram {
     for (const auto& launch : placement_.launches) {
       const std::size_t first = steps_.size();
       std::vector<const kernel::Kernel*> kernels;
+      std::vector<std::vector<bool>> ready;
       std::vector<std::size_t> places;
       for (int s : launch) {
         const auto& step = schedule_.steps[static_cast<std::size_t>(s)];
-        if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) kernels.push_back(&k->kernel), places.push_back(place);
+        if (const auto* k = std::get_if<Schedule::KernelStep>(&step))
+          kernels.push_back(&k->kernel), places.push_back(place), ready.push_back(ready_buffers(k->kernel));
         else call_library(s, place, library);
         ++place;
       }
-      for (auto& grid : generate_together(kernels, target)) {
+      for (auto& grid : generate_together(kernels, target, ready)) {
         steps_.push_back({false, kernel_calls_.size()});
         KernelCall& call = kernel_calls_.emplace_back();
         call.code = std::move(grid.code);
@@ -346,6 +367,45 @@ class CudaProgram : public GpuProgram {
     for (const auto& call : kernel_calls_) sources.push_back({call.code.source, call.code.entry});
     const auto functions = gpu_.load(sources);
     for (std::size_t i = 0; i < functions.size(); ++i) kernel_calls_[i].function = functions[i];
+  }
+
+  /// Where the indices that kernels check come from.
+  void find_index_sources() {
+    const ValueRanges ranges(program_.graph);
+    for (const auto& node : program_.graph.nodes) {
+      const auto allowed = checked_range(program_.graph, node);
+      if (!allowed) continue;
+      const ir::NodeId source = ranges.source(node.operands[1]);
+      const auto feed = std::ranges::find(program_.feeds, source, &Program::Feed::node);
+      const auto variable = std::ranges::find(program_.variables, source, &Program::Variable::node);
+      IndexSource& s = index_sources_.emplace_back();
+      s.allowed = *allowed;
+      s.is_feed = feed != program_.feeds.end();
+      if (s.is_feed) s.index = static_cast<std::size_t>(feed - program_.feeds.begin());
+      else if (variable != program_.variables.end()) s.index = static_cast<std::size_t>(variable - program_.variables.begin());
+      if (s.is_feed || variable == program_.variables.end()) continue;
+      const auto update = std::ranges::find(program_.updates, variable->variable, &Program::Update::variable);
+      s.stays_within = update == program_.updates.end() || ranges[update->value]->within(*allowed);
+    }
+  }
+
+  /// What all that runs when the kernel is brought in leaves alone: constants, and variables that no kernel writes over. What came before the kernel
+  /// ahead of this one has ended by then, since that one has waited for it; without one ahead, what an earlier run writes may still be on its way.
+  /// (Feeds are left alone, too, but have batches, and what is read ahead may depend on sizes.)
+  std::vector<bool> ready_buffers(const kernel::Kernel& k) const {
+    const bool is_first = std::ranges::none_of(kernel_calls_, [](const KernelCall& call) { return call.code.blocks > 0; });
+    std::vector<bool> ready;
+    for (const auto& use : k.buffers) {
+      const Place p = placement_.of(schedule_, use.value);
+      bool stays = p.kind == Place::Kind::constant;
+      if (p.kind == Place::Kind::variable) {
+        const auto variable = program_.variables[static_cast<std::size_t>(p.index)].variable;
+        const auto update = std::ranges::find(program_.updates, variable, &Program::Update::variable);
+        stays = update == program_.updates.end() || !placement_.is_in_place[static_cast<std::size_t>(update - program_.updates.begin())];
+      }
+      ready.push_back(!is_first && !use.written && stays);
+    }
+    return ready;
   }
 
   void call_library(int step, std::size_t place, std::map<ir::NodeId, LibraryChoice>& library) {
@@ -533,7 +593,8 @@ class CudaProgram : public GpuProgram {
   std::vector<Launch> launches_;
   std::vector<KernelCall> kernel_calls_;
   std::vector<LibraryInvocation> library_calls_;
-  std::size_t faults_ = 0;      ///< kernels that check indices
+  std::size_t faults_ = 0;  ///< kernels that check indices
+  std::vector<IndexSource> index_sources_;
   std::vector<int> update_of_;  ///< by variable: the update that is beside it; -1: none is
   plan::AddressTable table_;
   mutable std::mutex mutex_;

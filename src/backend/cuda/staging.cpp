@@ -27,12 +27,18 @@ Staging::Staging(Gpu& gpu, const Program& program, bool takes_run_index, std::si
   for (const auto& f : program.feeds) feeds_.push_back({program.graph[f.node].types[0].byte_count()});
   for (auto t : program.targets) targets_.push_back({program.graph.type(t).byte_count()});
   gpu_.make_current();
-  for (auto* event : {&taken_, &moved_}) check(driver().cuEventCreate(event, CU_EVENT_DISABLE_TIMING), "making an event");
+  if (faults > 0) reports_ = std::reinterpret_pointer_cast<kernel::IndexFault>(pinned(faults * sizeof(kernel::IndexFault)));
+  clear_faults();
+  for (auto* event : {&taken_, &done_, &moved_, &turns_[0].read, &turns_[1].read})
+    check(driver().cuEventCreate(event, CU_EVENT_DISABLE_TIMING), "making an event");
 }
 
 Staging::~Staging() {
-  if (is_busy_) driver().cuEventSynchronize(taken_);
-  for (auto event : {taken_, moved_}) driver().cuEventDestroy(event);
+  if (is_taking_) driver().cuEventSynchronize(taken_);
+  if (is_busy_) driver().cuEventSynchronize(done_);
+  for (const auto& turn : turns_)
+    if (turn.is_busy) driver().cuEventSynchronize(turn.read);
+  for (auto event : {taken_, done_, moved_, turns_[0].read, turns_[1].read}) driver().cuEventDestroy(event);
 }
 
 bool Staging::take_devices(std::vector<Staged>& list, std::span<const Device> devices) {
@@ -65,12 +71,14 @@ bool Staging::prepare(const RunArrays& arrays) {
   if (is_prepared_ && !feeds_change && !targets_change && !steps_change) return false;
   steps_ = std::max(steps_, arrays.steps);
   is_prepared_ = false;  // unless there is memory for it
-  if (is_busy_) check(driver().cuEventSynchronize(taken_), "waiting for feeds");
-  const auto [in_small, in_all] = arrange(feeds_, takes_run_index_ ? static_cast<std::size_t>(steps_) * sizeof arrays.run_index : 0);
-  const auto [out_small, out_all] = arrange(targets_, faults_ * sizeof(kernel::IndexFault));
+  wait_for_feeds(true);
+  for (auto& turn : turns_) wait_for_turn(turn);
+  const auto [in_small, in_all] = arrange(feeds_, takes_run_index_ ? turn_bytes() : 0);
+  const auto [out_small, out_all] = arrange(targets_, 0);
   in_ = gpu_.allocate(in_all, "feeds");
   out_ = gpu_.allocate(out_all, "results");
-  host_in_ = pinned(in_bytes_ = in_small);
+  in_bytes_ = takes_run_index_ && in_small == turn_bytes() ? 0 : in_small;
+  host_in_ = pinned(has_turns() ? 2 * turn_bytes() : in_bytes_);
   host_out_ = pinned(out_bytes_ = out_small);
   has_large_feeds_ = in_all > in_small;
   has_large_targets_ = out_all > out_small;
@@ -78,23 +86,37 @@ bool Staging::prepare(const RunArrays& arrays) {
   if (has_large_feeds_) let_wait(gpu_.uploads().stream(), gpu_.stream());
   is_prepared_ = true;
   gpu_.clear(out_.get(), out_small);  // the gaps between results are copied too
-  clear_faults();
   return true;
 }
 
-void Staging::clear_faults() {
-  // A term of -1, and so bytes of ones.
-  if (faults_ > 0)
-    check(driver().cuMemsetD8Async(reinterpret_cast<CUdeviceptr>(out_.get()), 0xff, faults_ * sizeof(kernel::IndexFault), gpu_.stream()),
-          "clearing reports");
+void Staging::clear_faults() { std::fill_n(reports_.get(), faults_, kernel::IndexFault()); }
+
+void Staging::wait_for_feeds(bool for_all) {
+  if (is_taking_) check(driver().cuEventSynchronize(taken_), "waiting for feeds");
+  is_taking_ = false;
+  if (!for_all || !is_busy_) return;
+  check(driver().cuEventSynchronize(done_), "waiting for feeds");
+  is_busy_ = false;
+}
+
+void Staging::wait_for_turn(Turn& turn) {
+  if (turn.is_busy) check(driver().cuEventSynchronize(turn.read), "waiting for a run");
+  turn.is_busy = false;
+}
+
+void Staging::take_turn() {
+  if (!has_turns()) return;
+  turn_ = 1 - turn_;
+  wait_for_turn(turns_[turn_]);
 }
 
 void Staging::take_feeds(const RunArrays& arrays) {
-  if (is_busy_) check(driver().cuEventSynchronize(taken_), "waiting for feeds");
-  is_busy_ = false;
+  // Large feeds are where the run before may still read them.
+  wait_for_feeds(has_large_feeds_);
+  std::byte* const numbers = has_turns() ? run_index(0) : host_in_.get();
   for (int step = 0; takes_run_index_ && step < arrays.steps; ++step) {
     const std::uint64_t index = arrays.run_index + static_cast<std::uint64_t>(step);
-    std::memcpy(host_in_.get() + static_cast<std::size_t>(step) * sizeof index, &index, sizeof index);
+    std::memcpy(numbers + static_cast<std::size_t>(step) * sizeof index, &index, sizeof index);
   }
   for (std::size_t i = 0; i < feeds_.size(); ++i) {
     const Staged& s = feeds_[i];
@@ -111,8 +133,13 @@ void Staging::let_wait(CUstream stream, CUstream for_other) const {
   check(driver().cuStreamWaitEvent(stream, moved_, 0), "copying feeds");
 }
 
-void Staging::enqueue_in(CUstream stream) const {
-  if (in_bytes_ > 0) check(driver().cuMemcpyHtoDAsync(reinterpret_cast<CUdeviceptr>(in_.get()), host_in_.get(), in_bytes_, stream), "copying feeds");
+void Staging::enqueue_in(CUstream stream) {
+  if (in_bytes_ == 0) return;
+  check(driver().cuMemcpyHtoDAsync(reinterpret_cast<CUdeviceptr>(in_.get()), host_in_.get(), in_bytes_, stream), "copying feeds");
+  CUstreamCaptureStatus status{};
+  check(driver().cuStreamIsCapturing(stream, &status), "copying feeds");
+  const bool is_captured = status != CU_STREAM_CAPTURE_STATUS_NONE;
+  check(driver().cuEventRecordWithFlags(taken_, stream, is_captured ? CU_EVENT_RECORD_EXTERNAL : CU_EVENT_RECORD_DEFAULT), "copying feeds");
 }
 
 void Staging::enqueue_out(CUstream stream) const {
@@ -123,7 +150,7 @@ void Staging::enqueue_out(CUstream stream) const {
 std::span<const kernel::IndexFault> Staging::wait(const RunArrays& arrays) {
   leave(true);
   finish(arrays.targets);
-  return {reinterpret_cast<const kernel::IndexFault*>(host_out_.get()), faults_};
+  return {reports_.get(), faults_};
 }
 
 void Staging::give_results(std::span<std::byte* const> targets) const {
@@ -133,8 +160,13 @@ void Staging::give_results(std::span<std::byte* const> targets) const {
 }
 
 void Staging::leave(bool is_finished_later) {
-  if (in_bytes_ == 0 && !has_large_feeds_ && !is_finished_later) return;
-  check(driver().cuEventRecord(taken_, gpu_.stream()), "marking the end of a run");
+  is_taking_ = in_bytes_ > 0;
+  if (has_turns()) {
+    check(driver().cuEventRecord(turns_[turn_].read, gpu_.stream()), "marking the end of a run");
+    turns_[turn_].is_busy = true;
+  }
+  if (!has_large_feeds_ && !is_finished_later) return;
+  check(driver().cuEventRecord(done_, gpu_.stream()), "marking the end of a run");
   is_busy_ = true;
 }
 
@@ -142,12 +174,12 @@ void Staging::finish(std::span<std::byte* const> targets) {
   if (!is_busy_) return;
   gpu_.make_current();
   if (has_large_targets_) {
-    check(driver().cuStreamWaitEvent(gpu_.downloads().stream(), taken_, 0), "copying results");
+    check(driver().cuStreamWaitEvent(gpu_.downloads().stream(), done_, 0), "copying results");
     for (std::size_t i = 0; i < targets_.size(); ++i)
       if (const Staged& s = targets_[i]; s.is_on_host && s.is_large) gpu_.downloads().down(targets[i], target(i), static_cast<std::size_t>(s.bytes));
   }
-  check(driver().cuEventSynchronize(taken_), "waiting for a run");
-  is_busy_ = false;
+  check(driver().cuEventSynchronize(done_), "waiting for a run");
+  is_taking_ = is_busy_ = false;
   give_results(targets);
 }
 

@@ -88,10 +88,10 @@ TEST_F(CudaLibraries, AddABiasAndCutOffNegativeNumbersInTheSameKernel) {
     SCOPED_TRACE(std::string(name_of(dtype)));
     Graph g;
     const Tensor x = g.placeholder({4, 14, 14, 16}, dtype, "x"), w = g.placeholder({3, 3, 16, 32}, dtype, "w"), b = g.placeholder({32}, dtype, "b"),
-                 m = g.placeholder({64, 128}, dtype, "m"), n = g.placeholder({128, 32}, dtype, "n");
+                 m = g.placeholder({128, 512}, dtype, "m"), n = g.placeholder({512, 32}, dtype, "n");
     const Tensor convolved = conv2d(x, w, {.padding = Padding::same}), multiplied = matmul(m, n);
     const std::vector<Tensor> targets{relu(convolved + b), convolved + b, relu(multiplied + b), relu(multiplied), multiplied + b};
-    NDArray images = random({4, 14, 14, 16}, f32, 1), rows = random({64, 128}, f32, 4);
+    NDArray images = random({4, 14, 14, 16}, f32, 1), rows = random({128, 512}, f32, 4);
     images.elements<float>()[5000] = std::numeric_limits<float>::quiet_NaN();
     images.elements<float>()[9000] = -std::numeric_limits<float>::infinity();
     rows.elements<float>()[300] = std::numeric_limits<float>::quiet_NaN();
@@ -100,7 +100,7 @@ TEST_F(CudaLibraries, AddABiasAndCutOffNegativeNumbersInTheSameKernel) {
                     {w, random({3, 3, 16, 32}, dtype, 2)},
                     {b, random({32}, dtype, 3)},
                     {m, rows.cast(dtype)},
-                    {n, random({128, 32}, dtype, 5)}};
+                    {n, random({512, 32}, dtype, 5)}};
     for (std::size_t i = 0; i < targets.size(); ++i) {
       SCOPED_TRACE(i);
       Feeds feeds{{b, all.at(b)}};
@@ -108,14 +108,14 @@ TEST_F(CudaLibraries, AddABiasAndCutOffNegativeNumbersInTheSameKernel) {
       if (i == 3) feeds.erase(b);
       const auto expected = g.run(feeds, {targets[i]}, {}, reference);
       for (const RunOptions& options : {measured, unmeasured})
-        EXPECT_TRUE(agree(expected[0], on_host(g.run(feeds, {targets[i]}, {}, options)[0]), tolerance(144)));
+        EXPECT_TRUE(agree(expected[0], on_host(g.run(feeds, {targets[i]}, {}, options)[0]), tolerance(512)));
     }
   }
 }
 
 TEST_F(CudaLibraries, ComputeABiasWithoutAKernelOfItsOwn) {
   Graph g;
-  const Tensor x = g.placeholder({64, 128}, f32), w = g.placeholder({128, 32}, f32), b = g.placeholder({32}, f32);
+  const Tensor x = g.placeholder({128, 512}, f32), w = g.placeholder({512, 32}, f32), b = g.placeholder({32}, f32);
   const Tensor y = relu(matmul(x, w) + b);
   const auto compile = [&](const RunOptions& options) {
     return g.compile({{x, x.type()}, {w, w.type()}, {b, b.type()}}, {y}, {}, options).statistics();
@@ -131,13 +131,13 @@ TEST_F(CudaLibraries, ComputeABiasWithoutAKernelOfItsOwn) {
 TEST_F(CudaLibraries, SayWhatIsPositiveInTheSameKernel) {
   Graph g;
   const Tensor x = g.placeholder({4, 14, 14, 16}, f32, "x"), w = g.placeholder({3, 3, 16, 30}, f32, "w"), b = g.placeholder({30}, f32, "b"),
-               m = g.placeholder({64, 128}, f32, "m"), n = g.placeholder({128, 30}, f32, "n");
+               m = g.placeholder({128, 512}, f32, "m"), n = g.placeholder({512, 30}, f32, "n");
   const Tensor convolved = relu(conv2d(x, w, {.padding = Padding::same}) + b), multiplied = relu(matmul(m, n) + b);
   const Feeds all{{x, random({4, 14, 14, 16}, f32, 1)},
                   {w, random({3, 3, 16, 30}, f32, 2)},
                   {b, random({30}, f32, 3)},
-                  {m, random({64, 128}, f32, 4)},
-                  {n, random({128, 30}, f32, 5)}};
+                  {m, random({128, 512}, f32, 4)},
+                  {n, random({512, 30}, f32, 5)}};
   const std::vector<Tensor> sides[] = {{x, w, b}, {m, n, b}};
   for (int i = 0; i < 2; ++i) {
     const Tensor y = i == 0 ? convolved : multiplied;
@@ -149,7 +149,7 @@ TEST_F(CudaLibraries, SayWhatIsPositiveInTheSameKernel) {
     const auto expected = g.run(feeds, targets, {}, reference);
     for (const RunOptions& options : {measured, unmeasured}) {
       const auto got = g.run(feeds, targets, {}, options);
-      EXPECT_TRUE(agree(expected[0], on_host(got[0]), tolerance(144)));
+      EXPECT_TRUE(agree(expected[0], on_host(got[0]), tolerance(512)));
       const NDArray values = on_host(got[0]), answers = on_host(got[1]);
       for (std::int64_t k = 0; k < values.element_count(); ++k)
         ASSERT_EQ(answers.elements<bool>()[static_cast<std::size_t>(k)], values.elements<float>()[static_cast<std::size_t>(k)] > 0);
@@ -157,12 +157,43 @@ TEST_F(CudaLibraries, SayWhatIsPositiveInTheSameKernel) {
   }
 }
 
+/// A step of gradient descent, and a residual connection.
+TEST_F(CudaLibraries, AddToWhatIsThereInTheSameKernel) {
+  Graph g;
+  const Tensor x = g.placeholder({4, 14, 14, 16}, f32, "x"), w = g.variable(init::normal({3, 3, 16, 16}, 0, 0.1)), b = g.placeholder({16}, f32, "b");
+  const Tensor v = g.placeholder({3, 3, 16, 16}, f32, "v"), y = relu(conv2d(x, v, {.padding = Padding::same}) + x);
+  const Tensor loss = sum(square(conv2d(x, w, {.padding = Padding::same}) + b));
+  const Tensor m = g.placeholder({128, 512}, f32, "m"), n = g.variable(init::normal({512, 32}, 0, 0.1)), more = sum(square(matmul(m, n)));
+  const std::vector<Tensor> weights{w, n};
+  const std::vector<Operation> steps = sgd(weights, g.gradients(loss + more, weights), 0.125);
+  const Feeds feeds{
+      {x, random({4, 14, 14, 16}, f32, 1)}, {b, random({16}, f32, 2)}, {m, random({128, 512}, f32, 3)}, {v, random({3, 3, 16, 16}, f32, 6)}};
+  const auto run = [&](const RunOptions& options) {
+    g.set_value(w, random({3, 3, 16, 16}, f32, 4));
+    g.set_value(n, random({512, 32}, f32, 5));
+    std::vector<NDArray> results{g.run(feeds, {y}, steps, options)[0]};
+    for (const Tensor& weight : weights) results.push_back(g.value(weight));
+    return results;
+  };
+  const auto expected = run(reference);
+  std::vector<FeedType> types;
+  for (const auto& [placeholder, data] : feeds) types.push_back({placeholder, data.type()});
+  const std::string text = g.compile(types, std::vector<Tensor>{y}, steps, measured).dump();
+  std::size_t bases = 0;
+  for (auto at = text.find("+ base"); at != std::string::npos; at = text.find("+ base", at + 1)) ++bases;
+  EXPECT_EQ(bases, 3u) << text;
+  for (const RunOptions& options : {measured, measured, unmeasured}) {
+    const auto got = run(options);
+    for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_TRUE(agree(expected[i], on_host(got[i]), tolerance(i == 0 ? 144 : 2048))) << i;
+  }
+}
+
 TEST_F(CudaLibraries, KeepAResultThatOthersNeed) {
   Graph g;
-  const Tensor x = g.placeholder({64, 128}, f32), w = g.placeholder({128, 32}, f32), product = matmul(x, w);
-  const Feeds feeds{{x, random({64, 128}, f32, 1)}, {w, random({128, 32}, f32, 2)}};
+  const Tensor x = g.placeholder({128, 512}, f32), w = g.placeholder({512, 32}, f32), product = matmul(x, w);
+  const Feeds feeds{{x, random({128, 512}, f32, 1)}, {w, random({512, 32}, f32, 2)}};
   const auto expected = g.run(feeds, {product, relu(product)}, {}, reference), got = g.run(feeds, {product, relu(product)}, {}, unmeasured);
-  for (std::size_t i = 0; i < 2; ++i) EXPECT_TRUE(agree(expected[i], on_host(got[i]), tolerance(128)));
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_TRUE(agree(expected[i], on_host(got[i]), tolerance(512)));
 }
 
 TEST_F(CudaLibraries, GiveTheSameBitsWhenTheGraphIsBuiltAgain) {

@@ -285,20 +285,23 @@ TEST_F(CudaRun, TrainsAsTheReferenceDoes) {
 }
 
 TEST_F(CudaRun, MultipliesBatchesAsTheReferenceDoes) {
-  const Shape one{40, 24}, turned{24, 40}, batch{6, 40, 24}, batch_turned{6, 24, 40};
   struct Case {
     Shape a, b;
     MatmulOptions options;
   };
-  for (const auto& [a, b, options] :
-       {Case{batch, batch_turned, {}}, Case{batch, turned, {}}, Case{one, batch_turned, {}}, Case{batch_turned, turned, {.transpose_a = true}},
-        Case{batch, one, {.transpose_b = true}}, Case{batch_turned, batch, {.transpose_a = true, .transpose_b = true}},
-        Case{turned, batch_turned, {.transpose_a = true}}, Case{{2, 1, 40, 24}, {2, 3, 24, 40}, {}}}) {
-    Graph g;
-    const Tensor x = g.placeholder(a), y = g.placeholder(b), product = matmul(x, y, options);
-    const Feeds feeds{{x, counting(a.element_count(), -3).reshape(a)}, {y, counting(b.element_count(), -7).reshape(b)}};
-    const NDArray expected = g.run(feeds, {product}, std::span<const Operation>{}, reference)[0];
-    EXPECT_TRUE(agree(expected, g.run(feeds, {product}, std::span<const Operation>{}, cuda)[0], {.ulp = 64})) << a.str() << " by " << b.str();
+  // By generated kernels, and by libraries.
+  for (const auto& [m, n] : {std::pair{40, 24}, {120, 96}}) {
+    const Shape one{m, n}, turned{n, m}, batch{6, m, n}, batch_turned{6, n, m};
+    for (const auto& [a, b, options] :
+         {Case{batch, batch_turned, {}}, Case{batch, turned, {}}, Case{one, batch_turned, {}}, Case{batch_turned, turned, {.transpose_a = true}},
+          Case{batch, one, {.transpose_b = true}}, Case{batch_turned, batch, {.transpose_a = true, .transpose_b = true}},
+          Case{turned, batch_turned, {.transpose_a = true}}, Case{{2, 1, m, n}, {2, 3, n, m}, {}}}) {
+      Graph g;
+      const Tensor x = g.placeholder(a), y = g.placeholder(b), product = matmul(x, y, options);
+      const Feeds feeds{{x, counting(a.element_count(), -3).reshape(a)}, {y, counting(b.element_count(), -7).reshape(b)}};
+      const NDArray expected = g.run(feeds, {product}, std::span<const Operation>{}, reference)[0];
+      EXPECT_TRUE(agree(expected, g.run(feeds, {product}, std::span<const Operation>{}, cuda)[0], {.ulp = 64})) << a.str() << " by " << b.str();
+    }
   }
 }
 

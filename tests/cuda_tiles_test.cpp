@@ -228,20 +228,37 @@ void expect_convolved(Gpu& gpu, Member m, DType dtype, const Geometry& g, const 
              y = numbers(static_cast<std::size_t>(g.images * g.places() * g.out_channels), 3);
   const auto [expected, magnitudes] = convolved(m, g, x, w, y);
   const NDArray left = on_gpu(m == Member::data_gradient ? y : x, dtype), right = on_gpu(m == Member::weights_gradient ? y : w, dtype);
-  NDArray result = on_gpu(std::vector<double>(expected.size(), 7), dtype);
-  for (const auto& name : names) {
-    const auto made = make_tiles_call(gpu, m, dtype, g, nullptr, name);
-    ASSERT_TRUE(made.call) << made.refusal;
-    const auto scratch = gpu.allocate(made.call->scratch_bytes(), "a test");
-    void* const operands[] = {const_cast<std::byte*>(left.data()), const_cast<std::byte*>(right.data())};
-    void* const results[] = {result.data()};
-    made.call->enqueue(gpu.stream(), operands, results, scratch.get());
-    const NDArray got = result.to(Device::cpu()).cast(f64);
-    const double epsilon = dtype == f32 ? 6e-8 : 1.2e-16;
-    for (std::size_t i = 0; i < expected.size(); ++i)
-      // Operands are rounded, then each product and each of the sums, whose errors seldom add up.
-      ASSERT_NEAR(got.elements<double>()[i], expected[i], epsilon * (8 * magnitudes[i] + 1)) << name << " at " << i;
-  }
+  const std::int64_t channels = m == Member::data_gradient ? g.in_channels * g.groups : g.out_channels;
+  const auto bias = numbers(static_cast<std::size_t>(channels), 4), base = numbers(expected.size(), 5);
+  const NDArray bias_there = on_gpu(bias, dtype);
+  const double epsilon = dtype == f32 ? 6e-8 : 1.2e-16;
+  // As they are; what a step of gradient descent leaves, in place; and all at once.
+  Finish descent, all;
+  descent.base = 1, descent.written = 2, descent.scale = -0.25;
+  all.bias = 1, all.base = 2, all.positive = 3, all.written = 4, all.relu = true;
+  for (const auto& name : names)
+    for (const Finish* after : {static_cast<const Finish*>(nullptr), static_cast<const Finish*>(&descent), static_cast<const Finish*>(&all)}) {
+      SCOPED_TRACE(name + (after ? after->str() : ""));
+      const auto made = make_tiles_call(gpu, m, dtype, g, after, name);
+      ASSERT_TRUE(made.call) << made.refusal;
+      const auto scratch = gpu.allocate(made.call->scratch_bytes(), "a test");
+      const NDArray base_there = on_gpu(base, dtype);
+      NDArray result = on_gpu(std::vector<double>(expected.size(), 7), dtype), positive = NDArray(boolean, {result.byte_count()}).to(Device::cuda(0));
+      const auto at = [](const NDArray& array) -> void* { return const_cast<std::byte*>(array.data()); };
+      std::vector<void*> operands{at(left), at(right)}, results{at(result)};
+      if (after == &descent) operands.push_back(at(base_there)), results = {at(base_there)};
+      if (after == &all) operands.insert(operands.end(), {at(bias_there), at(base_there)}), results = {at(positive), at(result)};
+      made.call->enqueue(gpu.stream(), operands, results, scratch.get());
+      const NDArray got = (after == &descent ? base_there : result).to(Device::cpu()).cast(f64), answers = positive.to(Device::cpu());
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        double value = expected[i];
+        if (after == &descent) value = base[i] - 0.25 * value;
+        if (after == &all) value = std::max(value + bias[i % static_cast<std::size_t>(channels)] + base[i], 0.0);
+        // Operands are rounded, then each product and each of the sums, whose errors seldom add up.
+        ASSERT_NEAR(got.elements<double>()[i], value, epsilon * (8 * magnitudes[i] + (after ? 4 : 1))) << " at " << i;
+        if (after == &all) { ASSERT_EQ(answers.elements<bool>()[i], got.elements<double>()[i] > 0) << " at " << i; }
+      }
+    }
 }
 
 TEST(CudaTiles, ConvolveAsPlainLoopsDo) {

@@ -120,6 +120,13 @@ class Placer {
       if (library.epilogue)
         for (const auto& use : library.epilogue->buffers)
           if (use.value.node != library.node) (use.written ? step.writes : step.reads).push_back(number(use.value));
+      if (library.epilogue && memory_[s].can_overlay) {
+        std::vector<int> values;
+        for (const auto& use : library.epilogue->buffers) values.push_back(use.value.node == library.node ? -1 : number(use.value));
+        for (const auto& o : kernel::overlays(*library.epilogue, values))
+          if (o.read >= 0 && std::ranges::none_of(graph_[library.node].operands, [&](auto v) { return number(v) == o.read; }))
+            step.overlays.push_back({o.read, o.written});
+      }
       step.can_fail = program_.keeps_variables && failure_ == Failure::stops;
     }
     for (auto* list : {&step.reads, &step.writes}) {

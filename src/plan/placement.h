@@ -48,6 +48,8 @@ struct Placement {
 struct StepMemory {
   std::size_t scratch = 0;  ///< bytes that only it uses
   bool has_results = true;  ///< of a library call: in memory, rather than in the hands of its epilogue only
+  /// What its epilogue writes may lie where that reads the same elements, unless the call itself reads it.
+  bool can_overlay = false;
 };
 
 /// How a run meets an index that is out of range; nothing else fails once steps begin, but a library that computes on the host.

@@ -56,7 +56,7 @@ std::string described(std::string_view op, DType dtype, const Geometry& g, bool 
 
 }  // namespace
 
-LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node, const LibraryOptions& options, const BiasRelu* after) {
+LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node, const LibraryOptions& options, const Finish* after) {
   const Attributes& attributes = node.attributes;
   const Member member = node.op->name == "conv"                 ? Member::forward
                         : node.op->name == "conv_data_gradient" ? Member::data_gradient
@@ -79,7 +79,7 @@ LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::
   const bool are_tiles_best = type.dtype == f32 && !options.tf32 && has_tiles(gpu, member, f32, g);
   const bool has_cudnn = !are_tiles_best && !(g.groups > 1 && member == Member::weights_gradient) &&
                          // Engines of cuDNN 9.14 that add a bias without a relu in f16 make 0 of -inf.
-                         !(after && (after->bias < 0 || !after->relu || after->positive >= 0));
+                         !(after && (member != Member::forward || after->base >= 0 || after->bias < 0 || !after->relu || after->positive >= 0));
   if (g.groups > 1 && std::min(g.in_channels, g.out_channels / g.groups) < least_in_group)
     return {nullptr, "few channels in a group: a generated kernel takes no longer"};
   if (g.images * g.places() * g.columns() * g.out_channels < least_multiplications) return {nullptr, "too small: a generated kernel takes no longer"};
@@ -108,7 +108,10 @@ LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::
   // Of sums in f32, rounded to the type in the end.
   const double most_difference = type.dtype == bf16 ? 2e-2 : type.dtype == f16 || options.tf32 ? 4e-3 : 1e-4;
   std::vector<std::size_t> operand_bytes{bytes_of(first), bytes_of(second)};
-  if (after && after->bias >= 0) operand_bytes.push_back(static_cast<std::size_t>(g.out_channels) * size_of(type.dtype));
+  if (after)
+    for (auto bytes : after->operand_bytes(static_cast<std::size_t>(type.shape.element_count()),
+                                           static_cast<std::size_t>(type.shape[type.shape.rank() - 1]), size_of(type.dtype)))
+      operand_bytes.push_back(bytes);
   std::vector<std::size_t> result_bytes{bytes_of(type)};
   if (after && after->positive >= 0)
     result_bytes.insert(after->is_positive_first() ? result_bytes.begin() : result_bytes.end(), static_cast<std::size_t>(type.shape.element_count()));

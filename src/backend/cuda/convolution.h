@@ -1,7 +1,7 @@
 // Convolutions on a GPU.
 #pragma once
 
-#include "backend/cuda/bias_relu.h"
+#include "backend/cuda/finish.h"
 #include "backend/cuda/library_call.h"
 
 #include <array>
@@ -14,7 +14,7 @@ namespace weft::cuda {
 /// The fastest way to compute conv, conv_data_gradient or conv_weights_gradient with channels last. With `after`, which only conv has, a call
 /// has the bias, if there is one, as its last operand, and gives what `after` makes of the result.
 LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node, const LibraryOptions& options,
-                                    const BiasRelu* after = nullptr);
+                                    const Finish* after = nullptr);
 
 enum class ConvolutionMember { forward, data_gradient, weights_gradient };
 
@@ -32,11 +32,11 @@ struct ConvolutionGeometry {
 };
 
 /// By cuDNN, with one of its engines, which `engine` names.
-LibraryChoice make_cudnn_convolution(Gpu& gpu, ConvolutionMember member, DType dtype, const ConvolutionGeometry& geometry, const BiasRelu* after,
+LibraryChoice make_cudnn_convolution(Gpu& gpu, ConvolutionMember member, DType dtype, const ConvolutionGeometry& geometry, const Finish* after,
                                      const std::string& engine);
 /// The engines that can, the likeliest to be fast first.
 std::vector<std::string> cudnn_convolution_engines(Gpu& gpu, ConvolutionMember member, DType dtype, const ConvolutionGeometry& geometry,
-                                                   const BiasRelu* after, bool tf32);
+                                                   const Finish* after, bool tf32);
 
 /// By products: the windows of some images at a time are laid out as rows of a matrix, which is multiplied by the weights; or a product gives
 /// such a matrix, and the rows' elements are added up where windows overlap.

@@ -114,7 +114,7 @@ std::string described(const ProductShape& p) {
 
 class CublasProduct final : public Product {
  public:
-  CublasProduct(Gpu& gpu, Types types, cudaDataType_t result_type, const ProductShape& p, const BiasRelu* after)
+  CublasProduct(Gpu& gpu, Types types, cudaDataType_t result_type, const ProductShape& p, const Finish* after)
       : handle_(handle_of(gpu)), is_f64_(types.scale == CUDA_R_64F), what_(described(p)) {
     // Of row-major matrices, cuBLASLt, which counts along columns first, computes the transposed product: b' a'.
     set(a_, types.data, p.b, p.batch);
@@ -251,7 +251,7 @@ class CublasProduct final : public Product {
 
 class MatmulCall final : public LibraryCall {
  public:
-  MatmulCall(std::unique_ptr<Product> product, const BiasRelu* after)
+  MatmulCall(std::unique_ptr<Product> product, const Finish* after)
       : product_(std::move(product)), name_("cublaslt matmul" + (after ? after->str() : "")) {}
   void enqueue(CUstream stream, std::span<void* const> operands, std::span<void* const> results, void* scratch) const override {
     product_->enqueue(stream, operands[0], operands[1], results[0], scratch, false, operands.size() > 2 ? operands[2] : nullptr);
@@ -285,8 +285,8 @@ std::optional<ByTiles> by_tiles(const ProductShape& p, const LibraryOptions& opt
   return tiles;
 }
 
-/// Products of fewer multiplications take a generated kernel no longer, and that is stitched with what is around it.
-constexpr std::int64_t least_multiplications = 1 << 15;
+/// Products of fewer multiplications take a generated kernel less time, and that is stitched with what is around it.
+constexpr std::int64_t least_multiplications = 1 << 20;
 
 /// A product or, where that is faster, a call of tiles.
 struct Found {
@@ -294,7 +294,7 @@ struct Found {
   std::unique_ptr<LibraryCall> by_tiles = nullptr;
 };
 
-Found find_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& p, const LibraryOptions& options, const BiasRelu* after,
+Found find_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& p, const LibraryOptions& options, const Finish* after,
                    const std::optional<ByTiles>& tiles) {
   const auto types = types_of(dtype, options.tf32), result_types = types_of(result_dtype, options.tf32);
   if (!types || !result_types) return {{nullptr, "cuBLASLt doesn't multiply " + std::string(name_of(dtype))}};
@@ -313,7 +313,10 @@ Found find_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape
     return static_cast<std::size_t>(m.rows * m.columns + (p.batch - 1) * m.batch_stride) * size_of(type);
   };
   std::vector<std::size_t> operand_bytes{bytes_of(p.a, dtype), bytes_of(p.b, dtype)};
-  if (after && after->bias >= 0) operand_bytes.push_back(static_cast<std::size_t>(p.result.columns) * size_of(dtype));
+  if (after)
+    for (auto bytes :
+         after->operand_bytes(static_cast<std::size_t>(p.result.rows * p.result.columns), static_cast<std::size_t>(p.result.columns), size_of(dtype)))
+      operand_bytes.push_back(bytes);
   const std::string problem = std::string("matmul") + (p.transpose_a ? ", left side transposed" : "") +
                               (p.transpose_b ? ", right side transposed" : "") + (p.a.batch_stride == 0 ? ", one left side" : "") +
                               (p.b.batch_stride == 0 ? ", one right side" : "") + ", " +
@@ -327,7 +330,8 @@ Found find_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape
                             {p.result.rows, p.result.columns, p.transpose_a ? p.a.rows : p.a.columns, p.batch},
                             [&] {
                               std::vector<std::string> names;
-                              if (!after || after->positive < 0) names = CublasProduct(gpu, *types, result_types->data, p, after).kernels();
+                              if (!after || (after->positive < 0 && after->base < 0))
+                                names = CublasProduct(gpu, *types, result_types->data, p, after).kernels();
                               if (tiles)
                                 for (const auto& name : tiles_names(gpu, tiles->member, dtype, tiles->geometry))
                                   names.push_back(std::string(tiles_prefix) + name);
@@ -363,7 +367,7 @@ Found find_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape
 const std::string& cublas_refusal() { return cublas().refusal; }
 const std::string& cublas_version() { return cublas().version; }
 
-ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& p, const LibraryOptions& options, const BiasRelu* after) {
+ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& p, const LibraryOptions& options, const Finish* after) {
   return find_product(gpu, dtype, result_dtype, p, options, after, std::nullopt).by_library;
 }
 
@@ -372,7 +376,7 @@ void load_cublas_ahead() {
   static const auto loading = std::async(std::launch::async, [] { cublas(); });
 }
 
-LibraryChoice make_matmul_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node, const LibraryOptions& options, const BiasRelu* after) {
+LibraryChoice make_matmul_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node, const LibraryOptions& options, const Finish* after) {
   const TensorType& type = node.types[0];
   const Shape& y = type.shape;
   const auto a = side_of(graph.type(node.operands[0]).shape, y), b = side_of(graph.type(node.operands[1]).shape, y);

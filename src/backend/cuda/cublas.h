@@ -1,7 +1,7 @@
 // cuBLASLt: matrix products.
 #pragma once
 
-#include "backend/cuda/bias_relu.h"
+#include "backend/cuda/finish.h"
 #include "backend/cuda/library_call.h"
 
 #include <cstdint>
@@ -40,11 +40,10 @@ struct ProductChoice {
 };
 /// Operands are of type `dtype`; the result is too, or of f32.
 ProductChoice make_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape& shape, const LibraryOptions& options,
-                           const BiasRelu* after = nullptr);
+                           const Finish* after = nullptr);
 
 /// With `after`, a call has the bias, if there is one, as its last operand, and gives what `after` makes of the product.
-LibraryChoice make_matmul_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node, const LibraryOptions& options,
-                               const BiasRelu* after = nullptr);
+LibraryChoice make_matmul_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node, const LibraryOptions& options, const Finish* after = nullptr);
 
 /// Why cuBLASLt can't be used; empty when it can. Looked for once.
 const std::string& cublas_refusal();

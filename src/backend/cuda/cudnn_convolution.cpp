@@ -40,7 +40,7 @@ Sizes channels_last(const Sizes& sizes) {
 }
 
 /// Two spatial dimensions, or three where the first of them is more than one place.
-CudnnGraph graph_of(Gpu& gpu, Member member, DType dtype, const Geometry& g, const BiasRelu* after) {
+CudnnGraph graph_of(Gpu& gpu, Member member, DType dtype, const Geometry& g, const Finish* after) {
   const std::size_t first = g.in[0] == 1 && g.out[0] == 1 && g.window[0] == 1 && g.low[0] == 0 ? 1 : 0;
   const auto spatial = [&](std::int64_t a, std::int64_t b, const Geometry::Sizes& sizes) {
     Sizes list{a, b};
@@ -80,7 +80,7 @@ CudnnGraph graph_of(Gpu& gpu, Member member, DType dtype, const Geometry& g, con
 
 class CudnnConvolution final : public LibraryCall {
  public:
-  CudnnConvolution(Gpu& gpu, Member member, DType dtype, const Geometry& g, const BiasRelu* after, const std::string& engine)
+  CudnnConvolution(Gpu& gpu, Member member, DType dtype, const Geometry& g, const Finish* after, const std::string& engine)
       : member_(member),
         plan_(graph_of(gpu, member, dtype, g, after).plan(engine)),
         name_("cudnn engine " + engine.substr(0, engine.find(' ')) + (after ? after->str() : "")) {
@@ -140,14 +140,14 @@ std::string refusal_of(DType dtype, const Geometry& g) {
 
 }  // namespace
 
-std::vector<std::string> cudnn_convolution_engines(Gpu& gpu, Member member, DType dtype, const Geometry& g, const BiasRelu* after, bool tf32) {
+std::vector<std::string> cudnn_convolution_engines(Gpu& gpu, Member member, DType dtype, const Geometry& g, const Finish* after, bool tf32) {
   if (!refusal_of(dtype, g).empty()) return {};
   try {
     return graph_of(gpu, member, dtype, g, after).engines(tf32);
   } catch (const RunError&) { return {}; }  // it is none of cuDNN's
 }
 
-LibraryChoice make_cudnn_convolution(Gpu& gpu, Member member, DType dtype, const Geometry& g, const BiasRelu* after, const std::string& engine) {
+LibraryChoice make_cudnn_convolution(Gpu& gpu, Member member, DType dtype, const Geometry& g, const Finish* after, const std::string& engine) {
   if (auto refusal = refusal_of(dtype, g); !refusal.empty()) return {nullptr, std::move(refusal)};
   return {std::make_unique<CudnnConvolution>(gpu, member, dtype, g, after, engine), {}};
 }

@@ -267,6 +267,16 @@ CUfunction Gpu::load_one(const Source& source, bool& was_compiled) {
   return function;
 }
 
+Gpu::Grid Gpu::shared_out(Grid grid) const {
+  // As much of it as a block can have, and what each takes besides, is all that a multiprocessor has.
+  constexpr unsigned besides = 1024, unit = 16;
+  const auto most = static_cast<unsigned>(properties_.shared_bytes_per_block), multiprocessors = static_cast<unsigned>(properties_.multiprocessors);
+  const unsigned blocks = grid.blocks[0] * grid.blocks[1] * grid.blocks[2], each = (blocks + multiprocessors - 1) / multiprocessors;
+  grid.follows_itself = each * (grid.shared_bytes + besides) <= most + besides;
+  if (grid.follows_itself) grid.shared_bytes = std::max(grid.shared_bytes, std::min((most + besides) / (each + 1) / unit * unit, most));
+  return grid;
+}
+
 void Gpu::start(CUfunction function, const Grid& grid, CUstream stream, void** parameters, const char* doing) const {
   CUlaunchAttribute attributes[2] = {};
   CUlaunchConfig config{};

@@ -80,6 +80,10 @@ class Gpu {
     /// The code waits for earlier kernels (see `follow` in emit_library.cpp), so that it can be brought in while they end.
     bool follows_itself = false;
   };
+  /// The same for a kernel that waits for earlier ones and has long blocks: it is brought in early if all find room at once, and has so much shared
+  /// memory that no multiprocessor takes more than its share. They would go where there is room while the kernel before ends, many to some
+  /// multiprocessors and none to others.
+  Grid shared_out(Grid grid) const;
   /// Starts a kernel.
   void start(CUfunction function, const Grid& grid, CUstream stream, void** parameters, const char* doing) const;
 

@@ -40,7 +40,9 @@ struct PatchesArguments {
   const void *data = nullptr, *right = nullptr;  ///< the weights, or the gradient of the result
   void* result = nullptr;                        ///< or parts of it
   const void* bias = nullptr;
+  const void* base = nullptr;
   void* positive = nullptr;
+  double scale = 1;
   std::int32_t images = 0, sizes[2] = {1, 1}, start[2] = {0, 0}, places[2] = {1, 1};
   std::int32_t image_lines = 1;  ///< that windows of an image cover
   std::int32_t rows = 0;         ///< places

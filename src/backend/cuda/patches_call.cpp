@@ -1,6 +1,7 @@
 #include "backend/cuda/patches_call.h"
 
 #include "backend/cuda/sum_of_parts.h"
+#include "backend/cuda/tiles_call.h"
 
 #include <optional>
 #include <utility>
@@ -10,22 +11,21 @@ namespace {
 
 class PatchesCall final : public LibraryCall {
  public:
-  PatchesCall(Gpu& gpu, const PatchesProblem& p, const BiasRelu* after)
-      : gpu_(gpu),
-        arguments_(p.arguments),
-        has_bias_(after && after->bias >= 0),
-        tells_positive_(after && after->positive >= 0),
-        result_(after && after->is_positive_first() ? 1 : 0) {
+  PatchesCall(Gpu& gpu, const PatchesProblem& p, const Finish* after)
+      : gpu_(gpu), arguments_(p.arguments), after_(after ? *after : Finish()), result_(after_.is_positive_first() ? 1 : 0) {
     const TilesSource source = generate(p.desc);
-    const Gpu::Source loaded{source.text, source.entry, source.shared_bytes};
+    const Gpu::Source loaded = to_load(gpu, source);
     function_ = gpu.load({&loaded, 1})[0].handle;
     grid_.blocks = {static_cast<unsigned>(p.row_blocks), static_cast<unsigned>(p.column_blocks), 1};
     grid_.threads = static_cast<unsigned>(p.desc.threads());
     grid_.shared_bytes = p.shared_bytes;
-    arguments_.relu = after && after->relu;
-    if (p.has_parts()) sum_.emplace(gpu, f32, p.result_elements(), p.row_blocks, p.arguments.columns);
+    grid_ = gpu.shared_out(grid_);
+    arguments_.relu = after_.relu;
+    arguments_.scale = after_.scale;
+    if (p.has_parts() || (after && p.desc.member == ConvolutionMember::weights_gradient))
+      sum_.emplace(gpu, f32, p.result_elements(), p.row_blocks, p.arguments.columns);
     name_ = "patches of " + std::to_string(p.arguments.patch_lines) + " x " + std::to_string(p.desc.line) +
-            (p.has_parts() ? ", sums in " + std::to_string(p.row_blocks) + " parts" : "") + (after ? after->str() : "");
+            (p.has_parts() ? ", sums in " + std::to_string(p.row_blocks) + " parts" : "") + after_.str();
   }
 
   std::size_t scratch_bytes() const override { return sum_ ? sum_->scratch_bytes() : 0; }
@@ -35,19 +35,20 @@ class PatchesCall final : public LibraryCall {
     PatchesArguments a = arguments_;
     a.data = operands[0];
     a.right = operands[1];
-    a.bias = has_bias_ ? operands[2] : nullptr;
+    a.bias = sum_ ? nullptr : after_.bias_of(operands);
+    a.base = sum_ ? nullptr : after_.base_of(operands);
     a.result = sum_ ? scratch : results[result_];
-    a.positive = tells_positive_ ? results[1 - result_] : nullptr;
+    a.positive = after_.positive >= 0 ? results[1 - result_] : nullptr;
     void* parameters[] = {&a};
     gpu_.start(function_, grid_, stream, parameters, "multiplying windows of patches");
-    if (sum_) sum_->start(stream, scratch, nullptr, results[result_], nullptr, false);
+    if (sum_) sum_->start(stream, scratch, after_, operands, results[result_], a.positive);
   }
 
  private:
   const Gpu& gpu_;
   PatchesArguments arguments_;
   Gpu::Grid grid_;
-  bool has_bias_, tells_positive_;
+  Finish after_;
   std::size_t result_;  ///< among the results
   CUfunction function_ = nullptr;
   std::optional<SumOfParts> sum_;  ///< none where the kernel's sums are whole
@@ -56,7 +57,7 @@ class PatchesCall final : public LibraryCall {
 
 }  // namespace
 
-LibraryChoice make_patches_call(Gpu& gpu, ConvolutionMember member, DType dtype, const ConvolutionGeometry& g, const BiasRelu* after) {
+LibraryChoice make_patches_call(Gpu& gpu, ConvolutionMember member, DType dtype, const ConvolutionGeometry& g, const Finish* after) {
   PatchesProblem p;
   if (auto why = describe_problem(member, dtype, g, gpu.properties().multiprocessors, p); !why.empty()) return {nullptr, std::move(why)};
   return {std::make_unique<PatchesCall>(gpu, p, after), {}};

@@ -10,6 +10,6 @@ namespace weft::cuda {
 /// Among the names of tiles.
 inline constexpr std::string_view patches_name = "patches";
 
-LibraryChoice make_patches_call(Gpu& gpu, ConvolutionMember member, DType dtype, const ConvolutionGeometry& geometry, const BiasRelu* after);
+LibraryChoice make_patches_call(Gpu& gpu, ConvolutionMember member, DType dtype, const ConvolutionGeometry& geometry, const Finish* after);
 
 }  // namespace weft::cuda

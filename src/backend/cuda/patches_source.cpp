@@ -14,8 +14,9 @@ constexpr std::string_view common = R"(
 struct Arguments {
   const Element *data, *right;
   Element* result;
-  const Element* bias;
+  const Element *bias, *base;
   bool* positive;
+  double scale;
   int images, sizes[2], start[2], places[2];
   int image_lines;  // that windows of an image cover
   int rows, columns, block_rows, patch_lines;
@@ -54,6 +55,7 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
   const int first_row = blockIdx.x * rows, first_column = blockIdx.y * columns;
   int element;
   const int first_line = line_of(a, first_row, element);
+  follow();
   copy_patch(a, first_line, patch);
   for (int i = threadIdx.x * unit; i < terms * columns; i += threads * unit) {
     const int term = i / columns, column = first_column + i % columns;
@@ -113,6 +115,7 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
 #pragma unroll
       for (int n = 0; n < 4; ++n) {
         pack.at[n] = sum[i][j + n] + bias[n];
+        if (a.base && column + n < a.columns) pack.at[n] = pack.at[n] * Element(a.scale) + a.base[row * a.columns + column + n];
         if (a.relu && pack.at[n] <= 0) pack.at[n] = 0;
         answers.at[n] = pack.at[n] > 0;
       }
@@ -140,6 +143,7 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
   const int begin = blockIdx.x * a.block_rows, end = min(begin + a.block_rows, a.rows);
   int element;
   const int first_line = line_of(a, begin, element);
+  follow();
   copy_patch(a, first_line, patch);
   end_of_copies();
   const int across = threadIdx.x % threads_across, slice = threadIdx.x / threads_across, column = first_column + across * 4;
@@ -223,7 +227,7 @@ TilesSource generate(const PatchesDesc& d) {
   if (is_forward)
     source.text +=
         constant("rows", d.forward_rows) + constant("thread_rows", d.forward_thread_rows) + constant("thread_columns", d.forward_thread_columns);
-  source.text += definitions_for("divided") + std::string(tiles_text::pack) + std::string(tiles_text::copies) + std::string(common);
+  source.text += definitions_for("divided follow") + std::string(tiles_text::pack) + std::string(tiles_text::copies) + std::string(common);
   std::string kernel(is_forward ? forward : weights_gradient);
   kernel.replace(kernel.find("NAME("), 4, source.entry);
   source.text += kernel;

@@ -163,7 +163,7 @@ class CudaProgram : public GpuProgram {
     std::vector<plan::StepMemory> memory(schedule_.steps.size());
     for (std::size_t s = 0; s < memory.size(); ++s)
       if (const auto* step = std::get_if<Schedule::LibraryStep>(&schedule_.steps[s]))
-        memory[s] = {library[step->node].call->scratch_bytes(), step->keeps_result};
+        memory[s] = {library[step->node].call->scratch_bytes(), step->keeps_result, true};
     placement_ = plan::place_values(program_, schedule_, memory, plan::Failure::is_late);
     upload_constants();
     find_index_sources();
@@ -309,20 +309,20 @@ class CudaProgram : public GpuProgram {
     });
   }
 
-  LibraryChoice make_contraction_call(const ir::Node& node, const LibraryOptions& options, const BiasRelu* after) {
+  LibraryChoice make_contraction_call(const ir::Node& node, const LibraryOptions& options, const Finish* after) {
     return (node.op->name == "matmul" ? make_matmul_call : make_convolution_call)(gpu_, program_.graph, node, options, after);
   }
 
   /// Has the library compute the kernel too, if that takes less time than the kernel of its own; why not.
   std::string fuse(ir::NodeId id, const kernel::Kernel& k, const LibraryOptions& options, LibraryChoice& choice) {
     const ir::Node& node = program_.graph[id];
-    if (node.op->name != "conv" && node.op->name != "matmul") return "no library computes more than the " + std::string(node.op->name);
-    BiasRelu after;
+    if (!is_contraction(node)) return "no library computes more than the " + std::string(node.op->name);
+    Finish after;
     const Shape& shape = node.types[0].shape;
     if (auto why = match(k, {id, 0}, shape[shape.rank() - 1], after); !why.empty()) return why;
     LibraryChoice fused = make_contraction_call(node, options, &after);
     if (!fused.call) return fused.refusal;
-    const auto moved = static_cast<double>(2 * node.types[0].byte_count());
+    const auto moved = static_cast<double>((after.base >= 0 ? 3 : 2) * node.types[0].byte_count());
     if (fused.seconds > choice.seconds + launch_seconds + moved / gpu_.properties().bandwidth) return "the library takes longer than two kernels";
     choice = std::move(fused);
     return {};

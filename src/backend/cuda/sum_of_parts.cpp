@@ -12,9 +12,10 @@ constexpr unsigned threads = 256;
 
 constexpr std::string_view sum_of_parts = R"(
 struct Arguments {
-  const Element *parts, *bias;
+  const Element *parts, *bias, *base;
   Element* result;
   bool* positive;
+  double scale;
   long long part;
   int splits, channels, relu;
 };
@@ -44,9 +45,12 @@ extern "C" __global__ void __launch_bounds__(256) add_parts(const Arguments a) {
       for (int n = 0; n < unit; ++n) sum.at[n] += sums[slice * units + threadIdx.x % units].at[n];
   }
   if (!is_inside || threadIdx.x >= units) return;
+  Pack<unit> base = {};
+  if (a.base) base = *reinterpret_cast<const Pack<unit>*>(a.base + first);
 #pragma unroll
   for (int n = 0; n < unit; ++n) {
     if (a.bias) sum.at[n] += a.bias[(first + n) % a.channels];
+    if (a.base) sum.at[n] = sum.at[n] * Element(a.scale) + base.at[n];
     if (a.relu && sum.at[n] <= 0) sum.at[n] = 0;
   }
   *reinterpret_cast<Pack<unit>*>(a.result + first) = sum;
@@ -59,8 +63,9 @@ extern "C" __global__ void __launch_bounds__(256) add_parts(const Arguments a) {
 )";
 
 struct Arguments {
-  const void *parts, *bias;
+  const void *parts, *bias, *base;
   void *result, *positive;
+  double scale;
   std::int64_t part;
   std::int32_t splits, channels, relu;
 };
@@ -85,8 +90,17 @@ SumOfParts::SumOfParts(Gpu& gpu, DType dtype, std::int64_t elements, std::int64_
   function_ = gpu.load({&loaded, 1})[0].handle;
 }
 
-void SumOfParts::start(CUstream stream, const void* parts, const void* bias, void* result, void* positive, bool relu) const {
-  Arguments a{parts, bias, result, positive, elements_, static_cast<std::int32_t>(parts_), static_cast<std::int32_t>(channels_), relu};
+void SumOfParts::start(CUstream stream, const void* parts, const Finish& after, std::span<void* const> operands, void* result, void* positive) const {
+  Arguments a{parts,
+              after.bias_of(operands),
+              after.base_of(operands),
+              result,
+              positive,
+              after.scale,
+              elements_,
+              static_cast<std::int32_t>(parts_),
+              static_cast<std::int32_t>(channels_),
+              after.relu};
   void* parameters[] = {&a};
   const std::int64_t of_block = threads / slices_ * unit_;
   const auto blocks = static_cast<unsigned>((elements_ + of_block - 1) / of_block);

@@ -1,11 +1,13 @@
 // Adding up the parts of a result that blocks of a kernel have computed.
 #pragma once
 
+#include "backend/cuda/finish.h"
 #include "backend/cuda/gpu.h"
 #include "backend/cuda/tiles.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace weft::cuda {
 
@@ -19,7 +21,8 @@ class SumOfParts {
   SumOfParts(Gpu& gpu, DType dtype, std::int64_t elements, std::int64_t parts, std::int64_t channels);
 
   std::size_t scratch_bytes() const { return static_cast<std::size_t>(parts_ * elements_) * element_bytes_; }
-  void start(CUstream stream, const void* parts, const void* bias, void* result, void* positive, bool relu) const;
+  /// `operands` are those of the call whose parts they are.
+  void start(CUstream stream, const void* parts, const Finish& after, std::span<void* const> operands, void* result, void* positive) const;
 
  private:
   const Gpu& gpu_;

@@ -38,7 +38,7 @@ struct TilesConfig {
 
 struct TilesSource {
   std::string text, entry;
-  unsigned shared_bytes = 0;
+  unsigned shared_bytes = 0;  ///< at least
 };
 TilesSource generate(const TilesDesc& desc, const TilesConfig& config);
 
@@ -68,7 +68,9 @@ struct TilesArguments {
   const void *left = nullptr, *right = nullptr;
   void* result = nullptr;  ///< or the parts of it, unless a cluster adds them up
   const void* bias = nullptr;
+  const void* base = nullptr;
   void* positive = nullptr;
+  double scale = 1;
   std::int64_t part = 0;  ///< elements of the result
   std::int32_t left_sizes[3] = {1, 1, 1}, left_pitch = 0, left_group = 0;
   std::int32_t channels = 1;  ///< of a tap

@@ -88,16 +88,17 @@ std::vector<Candidate> candidates(const TilesProblem& p, const Gpu& gpu, std::si
 
 class TilesCall final : public LibraryCall {
  public:
-  TilesCall(Gpu& gpu, const TilesProblem& p, const Candidate& candidate, const BiasRelu* after)
-      : gpu_(gpu), arguments_(p.arguments), has_bias_(after && after->bias >= 0), tells_positive_(after && after->positive >= 0) {
-    result_ = after && after->is_positive_first() ? 1 : 0;
+  TilesCall(Gpu& gpu, const TilesProblem& p, const Candidate& candidate, const Finish* after)
+      : gpu_(gpu), arguments_(p.arguments), after_(after ? *after : Finish()) {
+    result_ = after_.is_positive_first() ? 1 : 0;
     const TilesConfig& config = *candidate.config;
     const auto splits = candidate.splits(p, gpu);
     const bool is_clustered = candidate.is_clustered && splits > 1;
     arguments_.column_tiles = static_cast<std::int32_t>(p.column_tiles(config));
     arguments_.splits = static_cast<std::int32_t>(splits);
     arguments_.clustered = is_clustered;
-    arguments_.relu = after && after->relu;
+    arguments_.relu = after_.relu;
+    arguments_.scale = after_.scale;
     classes_ = p.classes;
     classes_.resize(static_cast<std::size_t>(p.desc.classes));
     grid_.blocks = {static_cast<unsigned>(p.row_tiles(config)), static_cast<unsigned>(p.column_tiles(config) * p.groups),
@@ -105,13 +106,13 @@ class TilesCall final : public LibraryCall {
     grid_.threads = static_cast<unsigned>(config.threads());
     if (is_clustered) grid_.cluster = static_cast<unsigned>(splits);
     const TilesSource source = generate(p.desc, config);
-    const Gpu::Source loaded{source.text, source.entry, source.shared_bytes};
+    const Gpu::Source loaded = to_load(gpu, source);
     multiply_ = gpu.load({&loaded, 1})[0].handle;
     grid_.shared_bytes = source.shared_bytes;
+    grid_ = gpu.shared_out(grid_);
     if (splits > 1 && !is_clustered) sum_.emplace(gpu, p.desc.dtype, arguments_.part, splits, p.arguments.columns * p.groups);
     name_ = "tiles of " + std::to_string(config.rows) + " x " + std::to_string(config.columns) +
-            (splits > 1 ? ", sums in " + std::to_string(splits) + " parts" : "") + (is_clustered ? " of a cluster" : "") +
-            (after ? after->str() : "");
+            (splits > 1 ? ", sums in " + std::to_string(splits) + " parts" : "") + (is_clustered ? " of a cluster" : "") + after_.str();
   }
 
   std::size_t scratch_bytes() const override { return sum_ ? sum_->scratch_bytes() : 0; }
@@ -122,14 +123,15 @@ class TilesCall final : public LibraryCall {
     TilesArguments a = arguments_;
     a.left = operands[0];
     a.right = operands[1];
-    a.bias = has_bias_ ? operands[2] : nullptr;
+    a.bias = after_.bias_of(operands);
+    a.base = after_.base_of(operands);
     a.result = sum_ ? scratch : results[result_];
-    a.positive = tells_positive_ ? results[1 - result_] : nullptr;
+    a.positive = after_.positive >= 0 ? results[1 - result_] : nullptr;
     std::memcpy(bytes.data(), &a, sizeof a);
     std::memcpy(bytes.data() + sizeof a, classes_.data(), classes_.size() * sizeof(TilesClass));
     void* parameters[] = {bytes.data()};
     gpu_.start(multiply_, grid_, stream, parameters, "multiplying tiles");
-    if (sum_) sum_->start(stream, scratch, a.bias, results[result_], a.positive, a.relu);
+    if (sum_) sum_->start(stream, scratch, after_, operands, results[result_], a.positive);
   }
 
  private:
@@ -137,7 +139,7 @@ class TilesCall final : public LibraryCall {
   TilesArguments arguments_;
   std::vector<TilesClass> classes_;
   Gpu::Grid grid_;
-  bool has_bias_, tells_positive_;
+  Finish after_;
   std::size_t result_ = 0;  ///< among the results
   CUfunction multiply_ = nullptr;
   std::optional<SumOfParts> sum_;  ///< none where the kernel's sums are whole
@@ -173,13 +175,13 @@ std::vector<std::string> tiles_names(Gpu& gpu, Member member, DType dtype, const
   std::vector<Gpu::Source> texts;
   for (const auto& c : list) sources.push_back(generate(p.desc, *c.config));
   if (has_patches) sources.push_back(generate(patches.desc)), names.emplace_back(patches_name);
-  for (const auto& s : sources) texts.push_back({s.text, s.entry, s.shared_bytes});
+  for (const auto& s : sources) texts.push_back(to_load(gpu, s));
   gpu.load(texts);
   for (const auto& c : list) names.push_back(c.str());
   return names;
 }
 
-LibraryChoice make_tiles_call(Gpu& gpu, Member member, DType dtype, const ConvolutionGeometry& g, const BiasRelu* after, const std::string& name) {
+LibraryChoice make_tiles_call(Gpu& gpu, Member member, DType dtype, const ConvolutionGeometry& g, const Finish* after, const std::string& name) {
   TilesProblem p;
   if (auto why = refusal_of(gpu, member, dtype, g, p); !why.empty()) return {nullptr, std::move(why)};
   if (name == patches_name) return make_patches_call(gpu, member, dtype, g, after);

@@ -42,8 +42,9 @@ struct Class {
 struct Arguments {
   const Element *left, *right;
   Element* result;
-  const Element* bias;
+  const Element *bias, *base;
   bool* positive;
+  double scale;
   long long part;
   int left_sizes[3], left_pitch, left_group;
   int channels;
@@ -313,9 +314,10 @@ __device__ void multiply(const Element* left, const Element* right, int down, in
   }
 }
 
-__device__ Element finished(const Arguments& a, Element sum, int column) {
+__device__ Element finished(const Arguments& a, Element sum, int column, Element base) {
   if (a.splits > 1 && !a.clustered) return sum;
-  if (a.bias) sum += a.bias[column];
+  if (a.bias) sum = sum + a.bias[column];
+  if (a.base) sum = sum * Element(a.scale) + base;
   return a.relu && sum <= 0 ? Element(0) : sum;
 }
 
@@ -330,7 +332,9 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
   const int tiles = (c.terms + depth - 1) / depth, tiles_of_part = (tiles + a.splits - 1) / a.splits;
   const int begin = part * tiles_of_part, end = min(begin + tiles_of_part, tiles);
   Copies copies{a, c, s, a.left + group * a.left_group, a.right + group * a.right_group, nullptr, first_column, begin * depth};
+  // Where things lie follows from numbers alone, and so it is found while earlier kernels end.
   copies.start(first_row);
+  follow();
 #pragma unroll 1
   for (int i = 0; i < stages - 1; ++i) {
     if (begin + i < end) copies.next(i);
@@ -367,15 +371,20 @@ extern "C" __global__ void __launch_bounds__(threads, resident) NAME(const __gri
   const bool is_part = a.splits > 1 && !a.clustered;
   Element* result = a.result + (is_part ? part * a.part : 0) + group * a.result_group;
   bool* positive = a.positive && !is_part ? a.positive + group * a.result_group : nullptr;
+  const Element* base = a.base && !is_part ? a.base + group * a.result_group : nullptr;
   const auto put = [&](int i, int j, const Pack<column_run>& sums) {
     const int row = left_by_rows ? down + i * threads_down : i / row_run * row_run * threads_down + down * row_run + i % row_run;
     const int column = first_column + j * threads_across + across * column_run;
     if (first_row + row >= c.rows || column >= a.columns) return;
     const int r = (is_data_gradient ? s.result_of_rows[row] : first_row + row) * a.result_pitch;
-    Pack<column_run> pack;
+    Pack<column_run> pack, bases = {};
+    if (column_run == result_unit && base) bases = *reinterpret_cast<const Pack<column_run>*>(base + r + column);
 #pragma unroll
-    for (int n = 0; n < column_run; ++n)
-      if (column_run == result_unit || column + n < a.columns) pack.at[n] = finished(a, sums.at[n], group * a.columns + column + n);
+    for (int n = 0; n < column_run; ++n) {
+      if (column_run != result_unit && column + n >= a.columns) break;
+      if (column_run != result_unit && base) bases.at[n] = base[r + column + n];
+      pack.at[n] = finished(a, sums.at[n], group * a.columns + column + n, bases.at[n]);
+    }
     if constexpr (column_run == result_unit) {
       *reinterpret_cast<Pack<column_run>*>(result + r + column) = pack;
       if (!positive) return;
@@ -459,7 +468,7 @@ TilesSource generate(const TilesDesc& desc, const TilesConfig& config) {
   const bool terms_of_one_tap = !is_weights && desc.channels_together % config.depth == 0;
   const auto flag = [](const char* name, bool value) { return std::string("constexpr bool ") + name + (value ? " = true;\n" : " = false;\n"); };
   source.text += flag("is_data_gradient", is_data) + flag("is_weights_gradient", is_weights) + flag("terms_of_one_tap", terms_of_one_tap);
-  source.text += definitions_for("divided") + std::string(tiles_text::pack);
+  source.text += definitions_for("divided follow") + std::string(tiles_text::pack);
   source.text += std::string(tiles_text::copies) + std::string(cluster);
   std::string kernel(body);
   kernel.replace(kernel.find("NAME("), 4, source.entry);

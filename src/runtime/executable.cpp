@@ -245,11 +245,12 @@ void place_targets(const ExecutableState& state, RunContext& context, std::span<
   }
 }
 
-/// What is known of feeds that lie on the host, and of variables.
+/// What is known of feeds that lie on the host, unless looking takes longer than a run can wait, and of variables.
 KnownRanges known_ranges(const ExecutableState& state, RunContext& context) {
   for (std::size_t i = 0; i < state.feeds.size(); ++i) {
     const TensorType& type = state.feeds[i].type;
-    const bool looks = context.feed_devices[i].is_cpu() && state.compiled.code->asks_for_range(i);
+    constexpr std::int64_t most_bytes = 1 << 20;
+    const bool looks = context.feed_devices[i].is_cpu() && type.byte_count() <= most_bytes && state.compiled.code->asks_for_range(i);
     context.feed_ranges[i] = looks ? range_of_elements(type.dtype, context.feeds[i], type.shape.element_count()) : std::nullopt;
   }
   for (std::size_t i = 0; i < state.variables.size(); ++i) context.variable_ranges[i] = state.variables[i]->range;

@@ -11,8 +11,8 @@
 
 namespace weft::cuda {
 
-/// The fastest way to compute conv, conv_data_gradient or conv_weights_gradient with channels last. With `after`, which only conv has, a call
-/// has the bias, if there is one, as its last operand, and gives what `after` makes of the result.
+/// The fastest way to compute conv, conv_data_gradient or conv_weights_gradient with channels last. With `after`, a call
+/// has what that reads besides as its last operands, and gives what it makes of the result.
 LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::Node& node, const LibraryOptions& options,
                                     const Finish* after = nullptr);
 

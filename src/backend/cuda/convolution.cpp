@@ -107,14 +107,8 @@ LibraryChoice make_convolution_call(Gpu& gpu, const ir::Graph& graph, const ir::
                               (has_cudnn ? "\ncudnn " + cudnn_version() : "\nno cudnn") + " cublas " + cublas_version() + std::string(tiles_version);
   // Of sums in f32, rounded to the type in the end.
   const double most_difference = type.dtype == bf16 ? 2e-2 : type.dtype == f16 || options.tf32 ? 4e-3 : 1e-4;
-  std::vector<std::size_t> operand_bytes{bytes_of(first), bytes_of(second)};
-  if (after)
-    for (auto bytes : after->operand_bytes(static_cast<std::size_t>(type.shape.element_count()),
-                                           static_cast<std::size_t>(type.shape[type.shape.rank() - 1]), size_of(type.dtype)))
-      operand_bytes.push_back(bytes);
-  std::vector<std::size_t> result_bytes{bytes_of(type)};
-  if (after && after->positive >= 0)
-    result_bytes.insert(after->is_positive_first() ? result_bytes.begin() : result_bytes.end(), static_cast<std::size_t>(type.shape.element_count()));
+  std::vector<std::size_t> operand_bytes{bytes_of(first), bytes_of(second)}, result_bytes{bytes_of(type)};
+  if (after) after->add_bytes(type.shape.element_count(), type.shape[type.shape.rank() - 1], type.dtype, operand_bytes, result_bytes);
   const Alternatives alternatives{problem,
                                   {g.images},
                                   names,

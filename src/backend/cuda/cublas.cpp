@@ -312,20 +312,13 @@ Found find_product(Gpu& gpu, DType dtype, DType result_dtype, const ProductShape
   const auto bytes_of = [&](const Matrix& m, DType type) {
     return static_cast<std::size_t>(m.rows * m.columns + (p.batch - 1) * m.batch_stride) * size_of(type);
   };
-  std::vector<std::size_t> operand_bytes{bytes_of(p.a, dtype), bytes_of(p.b, dtype)};
-  if (after)
-    for (auto bytes :
-         after->operand_bytes(static_cast<std::size_t>(p.result.rows * p.result.columns), static_cast<std::size_t>(p.result.columns), size_of(dtype)))
-      operand_bytes.push_back(bytes);
+  std::vector<std::size_t> operand_bytes{bytes_of(p.a, dtype), bytes_of(p.b, dtype)}, result_bytes{bytes_of(p.result, result_dtype)};
+  if (after) after->add_bytes(p.result.rows * p.result.columns, p.result.columns, dtype, operand_bytes, result_bytes);
   const std::string problem = std::string("matmul") + (p.transpose_a ? ", left side transposed" : "") +
                               (p.transpose_b ? ", right side transposed" : "") + (p.a.batch_stride == 0 ? ", one left side" : "") +
                               (p.b.batch_stride == 0 ? ", one right side" : "") + ", " +
                               (options.tf32 && dtype == f32 ? "tf32" : std::string(name_of(dtype))) + " to " + std::string(name_of(result_dtype)) +
                               (after ? after->str() : "") + "\ncublaslt " + cublas().version + std::string(tiles ? tiles_version : "");
-  std::vector<std::size_t> result_bytes{bytes_of(p.result, result_dtype)};
-  if (after && after->positive >= 0)
-    result_bytes.insert(after->is_positive_first() ? result_bytes.begin() : result_bytes.end(),
-                        static_cast<std::size_t>(p.result.rows * p.result.columns));
   Alternatives alternatives{problem,
                             {p.result.rows, p.result.columns, p.transpose_a ? p.a.rows : p.a.columns, p.batch},
                             [&] {

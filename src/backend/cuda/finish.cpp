@@ -90,11 +90,13 @@ std::string match(const Kernel& k, ir::Value result, std::int64_t channels, Fini
   return other;
 }
 
-std::vector<std::size_t> Finish::operand_bytes(std::size_t elements, std::size_t channels, std::size_t element_bytes) const {
-  std::vector<std::size_t> list(static_cast<std::size_t>(bias >= 0) + static_cast<std::size_t>(base >= 0));
-  if (bias >= 0) list[bias_operand() - 2] = channels * element_bytes;
-  if (base >= 0) list[base_operand() - 2] = elements * element_bytes;
-  return list;
+void Finish::add_bytes(std::int64_t element_count, std::int64_t channels, DType dtype, std::vector<std::size_t>& operands,
+                       std::vector<std::size_t>& results) const {
+  const auto elements = static_cast<std::size_t>(element_count);
+  operands.resize(operands.size() + static_cast<std::size_t>(bias >= 0) + static_cast<std::size_t>(base >= 0));
+  if (bias >= 0) operands[bias_operand()] = static_cast<std::size_t>(channels) * size_of(dtype);
+  if (base >= 0) operands[base_operand()] = elements * size_of(dtype);
+  if (positive >= 0) results.insert(is_positive_first() ? results.begin() : results.end(), elements);
 }
 
 }  // namespace weft::cuda

@@ -27,8 +27,9 @@ struct Finish {
   std::size_t base_operand() const { return bias >= 0 && bias < base ? 3 : 2; }
   const void* bias_of(std::span<void* const> operands) const { return bias < 0 ? nullptr : operands[bias_operand()]; }
   const void* base_of(std::span<void* const> operands) const { return base < 0 ? nullptr : operands[base_operand()]; }
-  /// Bytes of those operands, for a result of so many elements and channels.
-  std::vector<std::size_t> operand_bytes(std::size_t elements, std::size_t channels, std::size_t element_bytes) const;
+  /// Adds the bytes of those operands, and of the bools, to those of a contraction that has a result of so many elements and channels.
+  void add_bytes(std::int64_t element_count, std::int64_t channels, DType dtype, std::vector<std::size_t>& operands,
+                 std::vector<std::size_t>& results) const;
 
   std::string str() const {
     return std::string(bias < 0 ? "" : " + bias") + (base < 0 ? "" : " + base") + (relu ? ", relu" : "") + (positive < 0 ? "" : ", positive");

@@ -40,6 +40,7 @@ void prepare_workload(std::string& name, Setup& setup, RunOptions& options) {
   if (found == all.end()) throw RunError("\"" + name + "\" is neither a file nor one of the graphs " + known_names());
   name = found->name;
   options.stitch = options.stitch && found->stitch;
+  options.tf32 = found->tf32;
   found->build(setup);
 }
 

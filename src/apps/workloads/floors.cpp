@@ -147,11 +147,11 @@ double seconds_to_copy(Device gpu, std::int64_t bytes) {
   return seconds_of_loops(7, 50, pass, [&] { gpu.wait(); }).front();
 }
 
-double peak_flops(Device gpu, DType dtype) {
+double peak_flops(Device gpu, DType dtype, bool tf32) {
   constexpr std::int64_t size = 4096;
   Setup setup;
   setup.targets = {matmul(setup.feed({size, size}, dtype), setup.feed({size, size}, dtype))};
-  const Executable executable = setup.compile({.backend = Backend::cuda, .device = gpu.index()});
+  const Executable executable = setup.compile({.backend = Backend::cuda, .device = gpu.index(), .tf32 = tf32});
   std::vector<TensorData> feeds, results{NDArray(dtype, {size, size}, gpu)};
   for (const auto& feed : setup.feeds(executable)) feeds.emplace_back(feed.array().to(gpu));
   const auto pass = [&] { executable.run(feeds, results); };

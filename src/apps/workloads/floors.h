@@ -15,8 +15,8 @@ double seconds_to_stream(std::int64_t read, std::int64_t written);
 /// Seconds of the GPU's own copy of so many bytes.
 double seconds_to_copy(Device gpu, std::int64_t bytes);
 
-/// Operations a second of a large product of matrices on the GPU.
-double peak_flops(Device gpu, DType dtype);
+/// Operations a second of a large product of matrices on the GPU; `tf32`: of f32 that is rounded to TF32.
+double peak_flops(Device gpu, DType dtype, bool tf32 = false);
 
 /// f32 operations a second of all cores multiplying and adding in registers, a multiply-add counting as two.
 double peak_flops();

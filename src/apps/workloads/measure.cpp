@@ -35,6 +35,7 @@ Measurement Meter::measure(const Workload& workload) {
   workload.build(setup);
   RunOptions options = options_;
   options.stitch = workload.stitch;
+  options.tf32 = workload.tf32;
   Executable executable;
   std::vector<TensorData> feeds, results;
   m.first_s = seconds_of([&] {
@@ -57,8 +58,8 @@ Measurement Meter::measure(const Workload& workload) {
 double Meter::floor_us(const Workload& workload, const CompileStatistics& statistics) {
   const double memory = stream_us(statistics.least_read, statistics.least_written);
   if (workload.bare.empty()) {
-    const auto [peak, is_new] = peaks_.try_emplace(workload.dtype, 0);
-    if (is_new) peak->second = device_.is_cpu() ? peak_flops() : peak_flops(device_, workload.dtype);
+    const auto [peak, is_new] = peaks_.try_emplace({workload.dtype, workload.tf32}, 0);
+    if (is_new) peak->second = device_.is_cpu() ? peak_flops() : peak_flops(device_, workload.dtype, workload.tf32);
     return std::max(memory, 1e6 * static_cast<double>(statistics.flops) / peak->second);
   }
   if (!fastest_us_.contains(workload.bare)) {

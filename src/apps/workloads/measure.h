@@ -31,7 +31,7 @@ class Meter {
   Device device_;
   std::map<std::pair<std::int64_t, std::int64_t>, double> streams_;
   std::map<std::string, double> fastest_us_;
-  std::map<DType, double> peaks_;  ///< operations a second
+  std::map<std::pair<DType, bool>, double> peaks_;  ///< operations a second, by type and whether it may be TF32
 };
 
 }  // namespace weft::apps

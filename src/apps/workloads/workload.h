@@ -46,6 +46,7 @@ struct Workload {
   std::string bare = {};
   bool stitch = true;
   DType dtype = f32;  ///< of its arithmetic
+  bool tf32 = false;  ///< which may be TF32's (see RunOptions)
   /// Too much for a CPU: on one it is run only when it is asked for.
   bool is_large = false;
   /// Instead of `build`: does the work by itself and gives its seconds.

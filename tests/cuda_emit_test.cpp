@@ -126,6 +126,33 @@ TEST(CudaEmit, KernelsOfRepeatedElementsCompile) {
     }
 }
 
+/// Rows that are computed one after the other while columns are added up, the next one being fetched meanwhile: as vectors of 4 to 16 bytes.
+TEST(CudaEmit, KernelsThatFetchRowsCompile) {
+  const cuda::Compiler& compiler = cuda::Compiler::instance();
+  if (!compiler.refusal().empty()) GTEST_SKIP() << compiler.refusal();
+  struct Case {
+    Shape shape;
+    DType dtype;
+    int capability;
+    unsigned fetched_bytes;  ///< rows of x and dy in shared memory, for the threads of a block
+  };
+  for (const auto& [shape, dtype, capability, fetched_bytes] :
+       {Case{{8192, 8192}, f32, 80, 2 * 32768}, Case{{8192, 8192}, f32, 100, 2 * 32768}, Case{{8192, 1024}, bf16, 90, 2 * 2048},
+        Case{{65536, 96}, f64, 90, 2 * 1024}, Case{{8192, 101}, f32, 90, 0}, Case{{1024, 1024}, f32, 90, 0}}) {
+    Graph g;
+    const Tensor x = g.placeholder(shape, dtype), gamma = g.placeholder({shape[1]}, dtype), beta = g.placeholder({shape[1]}, dtype),
+                 dy = g.placeholder(shape, dtype);
+    std::vector<FeedType> feeds;
+    for (const Tensor t : {x, gamma, beta, dy}) feeds.push_back({t, t.type()});
+    unsigned bytes = 0;
+    for (const auto& k : kernels_of(g, feeds, g.gradients(layer_norm(x, -1, {gamma, beta}) * dy, {x, gamma, beta}), false)) {
+      bytes += k.shared_bytes;
+      EXPECT_NO_THROW(compiler.compile(k.source, compiler.target(capability))) << k.source;
+    }
+    EXPECT_EQ(bytes, fetched_bytes) << shape.str() << " " << name_of(dtype);
+  }
+}
+
 TEST(CudaEmit, ScansOfRepeatedElementsCompile) {
   const cuda::Compiler& compiler = cuda::Compiler::instance();
   if (!compiler.refusal().empty()) GTEST_SKIP() << compiler.refusal();
@@ -211,6 +238,10 @@ TEST(CudaEmit, ReadsAsItDid) {
       {"column_sums",
        [](const Input& input) {
          return sum(input({8192, 16384}, f32), {0});
+       }},
+      {"column_sums_of_softmax",
+       [](const Input& input) {
+         return sum(softmax(input({8192, 4096}, bf16), -1), {0});
        }},
       {"cumulative_sum",
        [](const Input& input) {

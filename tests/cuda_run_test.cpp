@@ -167,6 +167,37 @@ TEST_F(CudaRun, ScansColumnsAsTheReferenceDoes) {
       }
 }
 
+/// Each block goes over several rows, of which the next is fetched meanwhile, and adds up columns.
+TEST_F(CudaRun, SumsColumnsOfRowsThatItComputes) {
+  struct Case {
+    std::int64_t rows, columns;
+    DType dtype;
+  };
+  for (const auto& [rows, columns, dtype] :
+       {Case{2113, 96, f32}, {2130, 1024, bf16}, {2112, 2056, f32}, {2200, 264, f16}, {2115, 130, f64}, {2120, 101, f32}, {9000, 40, f32}}) {
+    Graph g;
+    const Tensor x = g.placeholder({rows, columns}, dtype), gamma = g.placeholder({columns}, dtype), beta = g.placeholder({columns}, dtype),
+                 dy = g.placeholder({rows, columns}, dtype);
+    const auto numbers = [&](const Shape& shape, int step) {
+      NDArray a(f32, shape);
+      int i = 0;
+      for (float& f : a.elements<float>()) f = static_cast<float>((i += step) % 1009 - 504) / 504;
+      return a.cast(dtype);
+    };
+    const Feeds feeds{
+        {x, numbers({rows, columns}, 37)}, {gamma, numbers({columns}, 71)}, {beta, numbers({columns}, 5)}, {dy, numbers({rows, columns}, 11)}};
+    const std::vector<Tensor> targets = g.gradients(layer_norm(x, -1, {gamma, beta}) * dy, {x, gamma, beta});
+    const auto expected = g.run(feeds, targets, {}, reference), got = g.run(feeds, targets, {}, cuda);
+    for (std::size_t t = 0; t < targets.size(); ++t)
+      EXPECT_TRUE(agree(expected[t], got[t],
+                        {.ulp = 8,
+                         .scale = t == 0         ? 16.0
+                                  : dtype == f64 ? 1000.0
+                                                 : 100.0}))
+          << rows << "x" << columns << " " << name_of(dtype) << t;
+  }
+}
+
 TEST_F(CudaRun, ScansARowToTheSameBitsWhateverIsBesideIt) {
   for (const int axis : {0, 1})
     for (const std::int64_t length : {3000, 100'000}) {

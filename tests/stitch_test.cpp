@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "compare.h"
 #include "compile/backend.h"
 #include "team.h"
 
@@ -78,6 +79,61 @@ TEST_F(Stitch, LayerNormAndItsGradientsAreOneKernelAndATotal) {
     // Rows with blocks of column sums, then the blocks' totals.
     EXPECT_LE(kernels(g, with_dy, {grads[0], grads[1], grads[2]}, 2e-5), 3) << shape.str();
   }
+}
+
+/// Casts between the types of memory and of arithmetic cost no kernels, and no memory.
+TEST_F(Stitch, LayerNormAndItsGradientsInHalfPrecisionAreOneKernelAndATotal) {
+  for (const DType dtype : {f16, bf16}) {
+    Graph g;
+    const Shape shape{300, 500};
+    const Tensor x = g.placeholder(shape, dtype), gamma = g.placeholder({500}, dtype), beta = g.placeholder({500}, dtype),
+                 dy = g.placeholder(shape, dtype);
+    const auto gradients = g.gradients(layer_norm(x, -1, {.gamma = gamma, .beta = beta}) * dy, {x, gamma, beta});
+    std::vector<FeedType> types;
+    for (const Tensor t : {x, gamma, beta, dy}) types.push_back({t, t.type()});
+    const auto statistics = g.compile(types, gradients, {}, cpu).statistics();
+    EXPECT_EQ(statistics.kernels, 2);
+    // Sums of parts of the rows, of two columns.
+    EXPECT_LT(statistics.arena_bytes, 300 * 500 * 2);
+    const Feeds feeds{
+        {x, waves(shape).cast(dtype)}, {gamma, waves({500}, 1).cast(dtype)}, {beta, waves({500}, 2).cast(dtype)}, {dy, waves(shape, 3).cast(dtype)}};
+    const auto expected = g.run(feeds, gradients, {}, reference), got = g.run(feeds, gradients, {}, cpu);
+    for (std::size_t t = 0; t < gradients.size(); ++t) EXPECT_TRUE(agree(expected[t], got[t], {.ulp = 2, .scale = t == 0 ? 4.0 : 16.0})) << t;
+  }
+}
+
+/// What is done with sums over columns is done where they are put together, beside what is done with rows.
+TEST_F(Stitch, WhatFollowsColumnSumsIsInTheirKernel) {
+  Graph g;
+  const Tensor x = g.placeholder({300, 500}, f32), bias = g.placeholder({500}, f32), rate = g.placeholder({}, f32);
+  const std::pair<Tensor, NDArray> rows{x, waves({300, 500})}, row{bias, waves({500}, 1)}, factor{rate, waves({}, 2)};
+  const Tensor y = softmax(x + bias, -1), slope = sum(y, 0);
+  EXPECT_EQ(kernels(g, {rows, row, factor}, {y, bias - rate * slope, sqrt(slope)}, 1e-5), 2);
+  // All rows read it again.
+  EXPECT_EQ(kernels(g, {rows, row}, {y * (bias - slope)}, 1e-5), 3);
+}
+
+/// New values of variables are computed side by side instead.
+TEST_F(Stitch, UpdatesDoNotFollowColumnSumsInTheirKernel) {
+  Graph g;
+  const Tensor x = g.placeholder({300, 500}, f32);
+  const Tensor bias = g.variable(waves({500}, 1));
+  const Tensor y = softmax(x + bias, -1), slope = sum(y, 0) * 0.25f;
+  const Operation update = g.assign(bias, bias - slope);
+  EXPECT_EQ(g.compile({{x, x.type()}}, {y}, {update}, cpu).statistics().kernels, 3);
+}
+
+TEST_F(Stitch, CastsToLargerTypesAreReadInPlace) {
+  Graph g;
+  const Tensor x = g.placeholder({300, 500}, f16), w = g.placeholder({500}, u8), wide = cast(x, f32);
+  const Tensor y = sum(exp(wide) * cast(w, f32), 1), z = max(wide, 0);
+  const auto statistics = g.compile({{x, x.type()}, {w, w.type()}}, {y, z}, {}, cpu).statistics();
+  EXPECT_LT(statistics.arena_bytes, 300 * 500);
+  NDArray bytes(u8, {500});
+  for (std::size_t i = 0; i < 500; ++i) bytes.elements<std::uint8_t>()[i] = static_cast<std::uint8_t>(i * 7);
+  const Feeds feeds{{x, waves({300, 500}).cast(f16)}, {w, bytes}};
+  const auto expected = g.run(feeds, {y, z}, std::span<const Operation>{}, reference), got = g.run(feeds, {y, z}, std::span<const Operation>{}, cpu);
+  for (std::size_t t = 0; t < 2; ++t) EXPECT_TRUE(agree(expected[t], got[t], {.ulp = 8})) << t;
 }
 
 TEST_F(Stitch, CrossEntropyAndItsGradientAreFewKernels) {

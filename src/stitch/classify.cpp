@@ -37,6 +37,10 @@ bool is_reduction(const ir::Node& node) {
 
 bool is_product(const ir::Node& node) { return node.op->name == "matmul"; }
 
+bool widens(const ir::Graph& graph, const ir::Node& node) {
+  return node.op->name == "cast" && size_of(node.types[0].dtype) > size_of(graph.type(node.operands[0]).dtype);
+}
+
 bool is_view(const ir::Graph& graph, const ir::Node& node) {
   const auto name = node.op->name;
   return name == "transpose" || name == "broadcast" || name == "slice" ||

@@ -14,6 +14,8 @@ bool is_free(const ir::Node& node);
 bool is_reduction(const ir::Node& node);
 /// A matrix product: where no library computes it, a reduction of the space [batch, rows, columns, terms].
 bool is_product(const ir::Node& node);
+/// A cast to a type with larger elements: who reads its operand instead moves less.
+bool widens(const ir::Graph& graph, const ir::Node& node);
 /// Reads one element of its operand at an index that is affine in its own.
 bool is_view(const ir::Graph& graph, const ir::Node& node);
 /// A gather at a single place, which is a slice that begins there, of what is there before any kernel runs.

@@ -212,6 +212,15 @@ Kernel turned(Kernel k) {
 /// Rows added to one sum in f32, so that rounding stays within a few units; more of them, where there must be, in f64.
 constexpr std::int64_t rows_in_f32 = 64;
 
+/// Rows of a part, at least, where there are more parts than the target's most.
+constexpr std::int64_t least_part_rows = 4;
+
+/// Parts of the rows, at most: of short ones more, as each is soon over and few threads work on it.
+std::int64_t most_row_parts(const Target& target, std::int64_t rows, std::int64_t width) {
+  const std::int64_t of_short = std::min(target.row_part_results / std::max<std::int64_t>(width, 1), rows / least_part_rows);
+  return std::max(target.most_row_parts, std::min(of_short, 8 * target.most_row_parts));
+}
+
 /// A kernel that reduces over its parallel loops as two: one takes blocks of rows, with sums in memory for each; the other adds
 /// the blocks'.
 std::vector<Kernel> split_rows(const Kernel& whole, const Target& target, const std::function<ir::Value(TensorType)>& temporary) {
@@ -221,7 +230,8 @@ std::vector<Kernel> split_rows(const Kernel& whole, const Target& target, const 
   const std::int64_t width = extent_of(whole, whole.parallel, whole.loops());
   std::int64_t block = 1, parts = 0;
   if (all_rows != 0) {
-    const auto wanted = std::clamp<std::int64_t>(std::min(all_rows * width / target.row_part_elements, length), 1, target.most_row_parts);
+    const auto wanted =
+        std::clamp<std::int64_t>(std::min(all_rows * width / target.row_part_elements, length), 1, most_row_parts(target, all_rows, width));
     block = std::min((length + wanted - 1) / wanted, std::max<std::int64_t>(rows_in_f32 / (all_rows / length), 1));
     parts = (length + block - 1) / block;
   }

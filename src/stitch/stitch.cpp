@@ -56,7 +56,8 @@ class Stitcher {
         reads_(size()),
         readers_(size()),
         repeated_(size()),
-        escapes_(size()) {
+        escapes_(size()),
+        is_for_updates_(size()) {
     regions_.inlined.resize(size());
     regions_.region_of.assign(size(), -1);
     regions_.walked.resize(size());
@@ -66,7 +67,11 @@ class Stitcher {
       if (live_[at(id)])
         for (std::size_t i = 0; i < graph_[id].operands.size(); ++i) consumers_[at(graph_[id].operands[i].node)].push_back({id, i});
     for (auto v : program.targets) escapes_[at(v.node)] = true;
-    for (const auto& u : program.updates) escapes_[at(u.value.node)] = true;
+    for (const auto& u : program.updates) escapes_[at(u.value.node)] = is_for_updates_[at(u.value.node)] = true;
+    for (auto v : program.targets) is_for_updates_[at(v.node)] = false;
+    for (ir::NodeId id = graph_.size() - 1; id >= 0; --id)
+      if (!escapes_[at(id)] && !consumers_[at(id)].empty())
+        is_for_updates_[at(id)] = std::ranges::all_of(consumers_[at(id)], [&](const Use& u) { return is_for_updates_[at(u.node)]; });
   }
 
   Regions run() {
@@ -92,14 +97,16 @@ class Stitcher {
   Region& region_of(ir::NodeId id) { return regions_.list[static_cast<std::size_t>(regions_.region_of[at(id)])]; }
   const std::vector<int>& walked(ir::NodeId id) const { return regions_.walked[at(id)]; }
 
-  /// Views, gathers that are much the same, and what costs nothing, when all readers can compute it themselves.
+  /// Views, gathers that are much the same, casts to larger types and what costs nothing, when all readers can compute it themselves.
   bool is_read_in_place(ir::NodeId id) const {
     const ir::Node& node = graph_[id];
     if (node.op->name == "constant") return is_free(node);
-    const bool is_at_one_place = rules_.gathers && takes_one_place(graph_, node);
-    if (!is_free(node) && !is_at_one_place && (!rules_.views || !is_view(graph_, node))) return false;
+    const bool is_at_one_place = rules_.gathers && takes_one_place(graph_, node), is_wider = rules_.repetition && widens(graph_, node);
+    if (!is_free(node) && !is_at_one_place && !is_wider && (!rules_.views || !is_view(graph_, node))) return false;
     const auto& uses = consumers_[at(id)];
-    return !escapes_[at(id)] && std::all_of(uses.begin(), uses.end(), [&](const Use& u) { return composes(u.node, u.operand); });
+    return !escapes_[at(id)] && std::all_of(uses.begin(), uses.end(), [&](const Use& u) {
+      return composes(u.node, u.operand) && !(is_wider && is_generated_[at(u.node)]);  // which reads its factors many times
+    });
   }
 
   // What an operation reads ---------------------------------------------------------------------------------------------
@@ -455,6 +462,9 @@ class Stitcher {
       for (auto id : region.members)
         if (reduces(id) && reduced_loops(id) == columns && !adds_up(graph_[id])) return "a sum over columns can't be put together from parts";
 
+    // Along rows only: what is done with sums over columns when all rows are done.
+    const auto is_late = [&](ir::NodeId id) { return columns != 0 && (reduces(id) ? reduced_loops(id) == columns : loops_walked(id) == rows); };
+
     // How many walks over the row it takes.
     std::vector<std::pair<ir::NodeId, int>> pass;
     int passes = 0;
@@ -462,7 +472,9 @@ class Stitcher {
       const ir::Node& node = graph_[id];
       if (node.op->name == "gather" && region.members.size() > 1 && !rules_.gathers) return left_out;
       const Mask walks = loops_walked(id);
-      if (walks != full && !(any_reduces && walks == (full & ~rows))) return "it would be repeated for each element of a row";
+      const bool is_behind = is_late(id) && !reduces(id);
+      if (is_behind && is_for_updates_[at(id)]) return "variables get their new values when all else is done, in kernels side by side";
+      if (walks != full && !is_behind && !(any_reduces && walks == (full & ~rows))) return "it would be repeated for each element of a row";
       int own = 0;
       for (const auto& r : reads_[at(id)]) {
         const auto found = std::lower_bound(pass.begin(), pass.end(), std::pair{r.source, 0});
@@ -473,7 +485,8 @@ class Stitcher {
               : reduces(id)               ? rules_.before_reductions
                                           : rules_.chains))
           return left_out;
-        if (reduced && columns != 0 && reduced_loops(r.source) == columns) return "a sum over columns is known only when all rows are done";
+        if (is_late(r.source) && !is_behind)
+          return reduced ? "a sum over columns is known only when all rows are done" : "it would be repeated for each element of a row";
         own = std::max(own, found->second + (reduced ? 1 : 0));
       }
       pass.emplace_back(id, own);
@@ -704,6 +717,7 @@ class Stitcher {
   std::vector<ir::NodeId> last_needed_;           ///< by region: the last node that it, or any region that it needs, computes
   std::vector<std::size_t> repeated_;             ///< by reader: operations computed in it that are no members
   std::vector<bool> escapes_;
+  std::vector<bool> is_for_updates_;  ///< by node: nothing but new values of variables is made of it
 };
 
 }  // namespace

@@ -37,10 +37,11 @@ struct Regions {
 };
 
 /// Which operations become one kernel:
-///  - Views and sources that cost nothing are computed wherever they are read.
+///  - Views, casts to larger types and sources that cost nothing are computed wherever they are read.
 ///  - An operation joins the regions that it reads element by element, so that they become one: elementwise chains, reductions with
 ///    what precedes them and, where a row or a column of the space fits into a cache, with what follows over the full space.
-///  - Regions that read the same memory element by element become one with several results; column sums join row reductions.
+///  - Regions that read the same memory element by element become one with several results; column sums join row reductions, and what is done
+///    with them alone joins both, unless it only leads to new values of variables.
 ///  - A matrix product that no library computes is a reduction of its space: what follows its results is computed with it.
 ///  - What others read only in part (slices, pads, concatenations) is computed there; what is cheap is repeated rather than stored.
 /// `in_library` says whether a library computes the node, and is asked about products once each.

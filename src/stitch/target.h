@@ -24,7 +24,8 @@ struct Target {
   Cutting rows, columns;
   std::int64_t row_part_elements;  ///< of a part of a kernel that sums up columns while it goes over rows, at least about
   int part_multiple = 1;           ///< of which the iterations of a part are a multiple
-  std::int64_t most_row_parts;     ///< parts of a kernel that sums up columns while it goes over rows
+  std::int64_t most_row_parts;     ///< parts of such a kernel
+  std::int64_t row_part_results;   ///< unless 0: of short rows there are more parts, as long as all parts' sums are no more than these
   std::int64_t most_scanned_rows;  ///< scans along more than these are not cut into parts
   bool adds_rows;                  ///< column sums are better added row by row to sums in a cache
   bool tiles;                      ///< sums of products are computed for several neighbouring results at once (see Tiling)
@@ -37,6 +38,7 @@ inline constexpr Target processor{.rows = {512, 4096, 0, any, any, 2048, 64, any
                                   .columns = {512, 4096, 0, any, any, 2048, 64, any},
                                   .row_part_elements = 4096,
                                   .most_row_parts = 64,
+                                  .row_part_results = 0,
                                   .most_scanned_rows = 16,
                                   .adds_rows = true,
                                   .tiles = true};
@@ -46,6 +48,7 @@ inline constexpr Target gpu{.rows = {264, 16384, 1 << 18, any, any, 4096, 1024, 
                             .row_part_elements = 8,
                             .part_multiple = 16,
                             .most_row_parts = 264,
+                            .row_part_results = 1 << 20,
                             .most_scanned_rows = any,
                             .adds_rows = false,
                             .tiles = false};

@@ -8,11 +8,12 @@ struct Arguments {
 };
 
 // A team of 128 threads for each place, each with 8 elements of the row.
-extern "C" __global__ void __launch_bounds__(256) cast_sum_div_sub_mul_sum_div_add_rsqrt_mul_cast_bf16(const __grid_constant__ Arguments a) {
+extern "C" __global__ void __launch_bounds__(256) sum_div_sub_mul_sum_div_add_rsqrt_mul_cast_bf16(const __grid_constant__ Arguments a) {
   const int thread = threadIdx.x;
   const int place = blockIdx.x;
   const int i0 = place;
   follow();
+  unsigned turn = 0;
   Pack<bf16, 8> in0_0[1];
   double sum_0 = 0;
   #pragma unroll
@@ -28,7 +29,7 @@ extern "C" __global__ void __launch_bounds__(256) cast_sum_div_sub_mul_sum_div_a
       sum_0 += part_0;
     }
   }
-  sum_0 = across<128>(sum_0, Plus());
+  across<128>(turn, Plus(), sum_0);
   const float in1_4 = a.in1[0];
   const float div_5 = float(sum_0) / in1_4;
   double sum_1 = 0;
@@ -45,7 +46,7 @@ extern "C" __global__ void __launch_bounds__(256) cast_sum_div_sub_mul_sum_div_a
       sum_1 += part_1;
     }
   }
-  sum_1 = across<128>(sum_1, Plus());
+  across<128>(turn, Plus(), sum_1);
   const float rsqrt_13 = rsqrtf(float(sum_1) / in1_4 + 1e-05f);
   #pragma unroll
   for (int v = 0; v < 1; ++v) {

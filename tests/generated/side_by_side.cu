@@ -95,7 +95,7 @@ __device__ __forceinline__ void exp_sum_f32(const Arguments& a, unsigned block) 
       sum_0 += expf(in0_0);
     }
   }
-  sum_0 = across<8>(sum_0, Plus());
+  across<8>(Plus(), sum_0);
   if (thread == 0) {
     a.out1[i0] = float(sum_0);
   }

@@ -12,6 +12,7 @@ extern "C" __global__ void __launch_bounds__(512) max_sub_exp_sum_div_f32(const 
   const int place = blockIdx.x;
   const int i0 = place;
   follow();
+  unsigned turn = 0;
   Pack<float, 4> in0_0[4];
   float exp_3[4][4];
   float max_0 = -infinity_f32();
@@ -26,7 +27,7 @@ extern "C" __global__ void __launch_bounds__(512) max_sub_exp_sum_div_f32(const 
       }
     }
   }
-  max_0 = across<512>(max_0, Maximum());
+  across<512>(turn, Maximum(), max_0);
   double sum_1 = 0;
   #pragma unroll
   for (int v = 0; v < 4; ++v) {
@@ -41,7 +42,7 @@ extern "C" __global__ void __launch_bounds__(512) max_sub_exp_sum_div_f32(const 
       sum_1 += part_1;
     }
   }
-  sum_1 = across<512>(sum_1, Plus());
+  across<512>(turn, Plus(), sum_1);
   const float cast_5 = float(sum_1);
   #pragma unroll
   for (int v = 0; v < 4; ++v) {

@@ -24,11 +24,14 @@ using namespace kernel;
 
 /// As the code has it: see `room` in emit_library.cpp.
 constexpr std::size_t room_bytes = 18944;
+/// For the values of a row that are combined at once. A grid may have several kernels with such rooms, and there are 48 KiB in all.
+constexpr std::size_t row_room_bytes = 1024;
 
 class KernelEmitter {
  public:
-  KernelEmitter(const Kernel& kernel, const Mapping& mapping, bool is_alone, const std::vector<bool>& ready)
+  KernelEmitter(const Kernel& kernel, const DeviceProperties& device, const Mapping& mapping, bool is_alone, const std::vector<bool>& ready)
       : kernel_(kernel),
+        device_(device),
         is_alone_(is_alone),
         ready_(ready),
         c_(kernel, mapping, needs_wide_indices(kernel, mapping), is_alone ? "blockIdx.x" : "block"),
@@ -45,7 +48,8 @@ class KernelEmitter {
     text.arguments = c_.arguments.bytes();
     text.threads = m_.threads;
     // Each of these has shared memory of its own.
-    text.can_join = m_.square == 0 && m_.slices == 0 && !(kernel_.scan && m_.columns > 0);
+    text.can_join = m_.square == 0 && m_.slices == 0 && !(kernel_.scan && m_.columns > 0) && fetched_bytes_ == 0;
+    text.shared_bytes = fetched_bytes_;
     const std::int64_t in_all = m_.places * m_.team, blocks = (in_all + m_.threads - 1) / m_.threads;
     if (blocks > std::numeric_limits<std::int32_t>::max()) throw RunError(kernel_.name + " has more elements than a device can be given at once");
     text.blocks = static_cast<unsigned>(blocks);
@@ -135,6 +139,8 @@ class KernelEmitter {
         for (std::size_t s = 0; s < kernel_.stores.size(); ++s) c_.store({s}, {}, [] {});
       });
     c_.declare_carried();
+    if (m_.team > 32 && m_.columns == 0 && !kernel_.reductions.empty() && !kernel_.scan) code_.line("unsigned turn = 0;");
+    fetch_first_row();
     rows(kernel_.parallel, [&] {
       if (kernel_.scan) emit_scan(c_);
       else row();
@@ -326,6 +332,50 @@ class KernelEmitter {
   }
   static std::string ahead(int e) { return "ahead_" + std::to_string(e); }
 
+  // Rows of a block, one after the other -----------------------------------------------------------------------------
+
+  /// Rows that a block goes over from which on they are worth fetching.
+  static constexpr std::int64_t fetched_rows = 8;
+  int row_loop() const { return kernel_.parallel; }
+
+  /// What stays in registers from a row's first pass on is brought into shared memory while the row before is computed: a row's passes wait for
+  /// each other, and memory would have nothing to do meanwhile. Each thread copies what it reads itself.
+  void fetch_first_row() {
+    if (kernel_.first_sequential() != row_loop() + 1 || kernel_.extents[at(row_loop())] < fetched_rows) return;
+    if (m_.vectors == 0 || m_.has_rest || c_.last_pass() == 0 || device_.compute_capability < 80) return;
+    unsigned bytes = 0;
+    std::vector<int> loads;
+    for (int e = 0; e < static_cast<int>(kernel_.exprs.size()); ++e) {
+      const Access& access = kernel_.exprs[at(e)].access;
+      const unsigned each = static_cast<unsigned>(size_of(access.dtype)) * static_cast<unsigned>(m_.width);
+      if (!m_.kept[at(e)] || kernel_.exprs[at(e)].kind != ExprKind::load || c_.pass_of(e) != 0 || !c_.in_lanes(e)) continue;
+      if (!access.terms.empty() || access.address.coefficients[at(row_loop())] == 0 || each < 4 || each > 16) continue;
+      loads.push_back(e);
+      bytes += each * static_cast<unsigned>(m_.vectors) * m_.threads;
+    }
+    if (bytes == 0 || bytes > static_cast<unsigned>(device_.shared_bytes_per_block)) return;
+    fetched_ = loads;
+    fetched_bytes_ = bytes;
+    const auto name = [&](int e) { return "fetched_" + std::to_string(e); };
+    const std::string threads = std::to_string(m_.threads), element = "[v * " + threads + " + threadIdx.x]";
+    code_.line("alignas(16) extern __shared__ char fetched[];");
+    std::string before = "fetched";
+    for (int e : loads) {
+      code_.line(c_.pack_type(e) + "* const " + name(e) + " = reinterpret_cast<" + c_.pack_type(e) + "*>(" + before + ");");
+      before = name(e) + " + " + std::to_string(static_cast<unsigned>(m_.vectors) * m_.threads);
+    }
+    c_.scope(
+        "const auto fetch = [&](" + index_type() + " " + index(row_loop()) + ")",
+        [&] {
+          shared([&] {
+            for (int e : loads) code_.line("copy_ahead(" + name(e) + " + v * " + threads + " + threadIdx.x, " + c_.pointer(e) + ");");
+          });
+        },
+        "};");
+    code_.line("fetch(0);");
+    for (int e : loads) c_.fetched(e, name(e) + element);
+  }
+
   /// Iterations of a team's loop over columns whose loads are under way together, at most. The same for all lengths, but where some are read ahead.
   int at_once() const {
     const int most = std::ranges::count(kernel_.exprs, ExprKind::load, &Expr::kind) < 4 ? 8 : 4;
@@ -462,6 +512,7 @@ class KernelEmitter {
         code_.line("Pack<" + std::string(memory_type(expr.access.dtype)) + ", " + width + "> " + c_.name_of(e) + vectors + ";");
       else code_.line(std::string(computed_type(expr.dtype)) + " " + c_.name_of(e) + vectors + "[" + width + "];");
     }
+    if (!fetched_.empty()) code_.line("wait_for_copies();");
     std::vector<std::size_t> last;
     const int passes = c_.last_pass() + 1;
     for (int p = 0; p < passes; ++p) {
@@ -477,6 +528,9 @@ class KernelEmitter {
         }
       }
       if (!reductions.empty() || !inner.empty()) pass(reductions, inner);
+      // The row has been read by then.
+      if (p == 0 && !fetched_.empty())
+        code_.line("if (" + index(row_loop()) + " + 1 < " + bound(row_loop()) + ") fetch(" + index(row_loop()) + " + 1);");
     }
     if (last.empty()) return;
     if (m_.team == 1) c_.store(last, {}, [] {});
@@ -519,7 +573,7 @@ class KernelEmitter {
     };
     if (kernel_.first_sequential() < kernel_.loops()) walk(step);
     else step();
-    if (m_.columns > 0) combine_down(reductions);
+    combine(reductions);
     for (auto k : reductions) finish(k);
   }
 
@@ -568,31 +622,33 @@ class KernelEmitter {
     else code_.line(so_far.text + " = " + together(reduction, so_far, cast(value, reduction.dtype, dtype)).text + ";");
   }
 
-  /// Values of a type that are combined in the same way are at once, as many as there is room for.
-  void combine_down(const std::vector<std::size_t>& reductions) {
+  /// What a team's threads come to. Values of a type that are combined in the same way are at once, as many as there is room for.
+  void combine(const std::vector<std::size_t>& reductions) {
+    if (m_.team == 1) return;
     std::vector<std::pair<std::string, std::vector<std::size_t>>> kinds;
     for (auto r : reductions) {
       const std::string kind = functor(kernel_.reductions[r]) + " " + accumulator_type(kernel_.reductions[r]);
       const auto found = std::ranges::find(kinds, kind, [](const auto& k) { return k.first; });
       (found == kinds.end() ? kinds.emplace_back(kind, std::vector<std::size_t>()) : *found).second.push_back(r);
     }
-    const std::size_t columns = at(m_.columns), each = at(m_.team) * columns / 32 * (columns + 1) + columns;
+    const std::string team = std::to_string(m_.team);
+    const std::size_t columns = at(m_.columns), warps = at(m_.team) * std::max<std::size_t>(columns, 1) / 32;
+    const std::size_t each = columns > 0 ? warps * (columns + 1) + columns : warps, room = columns > 0 ? room_bytes : row_room_bytes;
     for (const auto& [kind, members] : kinds) {
       const Reduction& first = kernel_.reductions[members[0]];
       const std::size_t bytes = is_arg(first) ? 8 + std::max<std::size_t>(size_of(accumulated(first)), 8) : size_of(accumulated(first));
-      const std::size_t most = room_bytes / (bytes * each);
+      const std::size_t most = std::max<std::size_t>(room / (bytes * std::max<std::size_t>(each, 1)), 1);
       for (std::size_t begin = 0; begin < members.size(); begin += most) {
         std::string names;
         for (auto k = begin; k < std::min(begin + most, members.size()); ++k) names += ", " + name_of(kernel_, members[k]);
-        code_.line("down<" + std::to_string(m_.columns) + ", " + std::to_string(m_.team) + ">(" + functor(first) + "()" + names + ");");
+        if (columns > 0) code_.line("down<" + std::to_string(columns) + ", " + team + ">(" + functor(first) + "()" + names + ");");
+        else code_.line("across<" + team + ">(" + (m_.team > 32 ? "turn, " : "") + functor(first) + "()" + names + ");");
       }
     }
   }
 
   void finish(std::size_t r) {
     const Reduction& reduction = kernel_.reductions[r];
-    if (m_.team > 1 && m_.columns == 0)
-      code_.line(name_of(kernel_, r) + " = across<" + std::to_string(m_.team) + ">(" + name_of(kernel_, r) + ", " + functor(reduction) + "());");
     c_.set_result(static_cast<int>(r), {accumulator(r).text + (is_arg(reduction) ? ".index" : "")});
   }
 
@@ -601,7 +657,11 @@ class KernelEmitter {
   std::vector<std::size_t> passed_;  ///< reductions of the pass that is being emitted
   bool adds_parts_ = false;          ///< within iterations that are under way together
 
+  std::vector<int> fetched_;  ///< loads of the next row that are under way while one is computed
+  unsigned fetched_bytes_ = 0;
+
   const Kernel& kernel_;
+  const DeviceProperties& device_;
   const bool is_alone_;
   const std::vector<bool> ready_;  ///< by buffer; empty: none is
   KernelCode c_;
@@ -612,7 +672,7 @@ class KernelEmitter {
 }  // namespace
 
 KernelText emit_kernel(const Kernel& kernel, const DeviceProperties& device, bool is_alone, const std::vector<bool>& ready) {
-  return KernelEmitter(kernel, map_threads(kernel, device), is_alone, ready).run();
+  return KernelEmitter(kernel, device, map_threads(kernel, device), is_alone, ready).run();
 }
 
 }  // namespace weft::cuda

@@ -20,6 +20,7 @@ struct Generated {
   std::vector<std::size_t> parts{0};  ///< by kernel: where its part begins
   std::vector<unsigned> shares;       ///< by kernel: how many of the blocks it has
   unsigned blocks = 1, threads = 1;   ///< of a one-dimensional grid; no blocks: there is nothing to do
+  unsigned shared_bytes = 0;          ///< that the launch gives it besides what it declares
 };
 
 struct DeviceProperties {

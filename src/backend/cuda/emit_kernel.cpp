@@ -138,6 +138,15 @@ void KernelCode::know(int load, std::string element) {
   known_[load] = dtype == f16 || dtype == bf16 ? call("float", Text{std::move(element)}) : Text{std::move(element)};
 }
 
+std::string KernelCode::pointer(int load) {
+  const Access& access = kernel.exprs[at(load)].access;
+  return "a." + arguments.buffer(access.buffer) + " + " + place(access, std::to_string(load), first_check(load)).address.within(Text::sum);
+}
+
+std::string KernelCode::pack_type(int load) const {
+  return "Pack<" + std::string(memory_type(kernel.exprs[at(load)].access.dtype)) + ", " + std::to_string(mapping.width) + ">";
+}
+
 Text KernelCode::load(int expr) {
   const Access& access = kernel.exprs[at(expr)].access;
   const Place p = place(access, std::to_string(expr), first_check(expr));
@@ -151,10 +160,11 @@ Text KernelCode::load(int expr) {
 void KernelCode::load_pack(int expr) {
   const Access& access = kernel.exprs[at(expr)].access;
   const bool kept = mapping.kept[at(expr)];
-  const std::string name = name_of(expr), type = "Pack<" + std::string(memory_type(access.dtype)) + ", " + std::to_string(mapping.width) + ">";
-  const Place p = place(access, std::to_string(expr), first_check(expr));
-  std::string text = "load<" + std::to_string(mapping.width) + ">(a." + arguments.buffer(access.buffer) + " + " + p.address.within(Text::sum) +
-                     (mapping.has_rest ? ", count)" : ")");
+  const std::string name = name_of(expr), type = pack_type(expr);
+  const Place p = fetched_.contains(expr) ? Place() : place(access, std::to_string(expr), first_check(expr));
+  std::string text = fetched_.contains(expr) ? fetched_.at(expr)
+                                             : "load<" + std::to_string(mapping.width) + ">(a." + arguments.buffer(access.buffer) + " + " +
+                                                   p.address.within(Text::sum) + (mapping.has_rest ? ", count)" : ")");
   if (!p.condition.empty()) text = p.condition + " ? " + text + " : " + type + "{}";
   code.line((kept ? name + "[v]" : "const " + type + " " + name) + " = " + text + ";");
   const std::string element = name + (kept ? "[v][k]" : "[k]");
@@ -278,9 +288,9 @@ void KernelCode::hold(const std::vector<int>& exprs) {
   for (auto& [e, text] : held) known_[e] = std::move(text);
 }
 
-void KernelCode::scope(std::string_view head, const std::function<void()>& body) {
+void KernelCode::scope(std::string_view head, const std::function<void()>& body, std::string_view end) {
   const auto outside = known_;
-  code.block(head, body);
+  code.block(head, body, end);
   known_ = outside;
 }
 

@@ -48,6 +48,10 @@ class KernelCode {
   /// The element that a load without bounds reads, as it lies in memory; and the load's value from here on, of such an element.
   std::string element(int load);
   void know(int load, std::string element);
+  /// Where a vector that a load without bounds reads begins, and its type; and where else it is found from here on.
+  std::string pointer(int load);
+  std::string pack_type(int load) const;
+  void fetched(int load, std::string pack) { fetched_[load] = std::move(pack); }
   /// An expression that compute has made known.
   Text value(int expr) const;
   /// The value of a reduction from here on.
@@ -63,7 +67,7 @@ class KernelCode {
   void write_carried(std::size_t store);
 
   /// Calls body; what becomes known in it is forgotten.
-  void scope(std::string_view head, const std::function<void()>& body);
+  void scope(std::string_view head, const std::function<void()>& body, std::string_view end = "}");
   int pass = 0;  ///< the one being emitted
   /// The names of what stays in registers from pass to pass.
   std::string name_of(int expr) const;
@@ -88,6 +92,7 @@ class KernelCode {
   std::vector<int> passes_;
   std::vector<bool> varies_, moves_;
   std::map<int, Text> known_;
+  std::map<int, std::string> fetched_;
   std::map<int, Text> kept_;  ///< known in all passes after the one that computes them
   std::vector<Text> results_;
   std::map<std::pair<std::int64_t, std::int64_t>, std::string> terms_;

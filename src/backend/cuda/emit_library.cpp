@@ -330,21 +330,37 @@ template <int team, class T> __device__ T exchanged(T value, int mask) {
 )"},
     {"across", R"(
 /// What the values of a team's threads come to, for all of them, combined in a fixed order.
-template <int team, class Combine, class T> __device__ T across(T value, Combine combine) {
-  constexpr int in_warp = team < 32 ? team : 32, warps = team / in_warp;
+template <int team, class Combine, class... T> __device__ void across(Combine combine, T&... values) {
 #pragma unroll
-  for (int mask = in_warp / 2; mask > 0; mask /= 2) value = combine(value, exchanged<in_warp>(value, mask));
-  if constexpr (warps > 1) {
-    __shared__ T of_warps[warps];
-    __syncthreads();
-    if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = value;
-    __syncthreads();
-    value = of_warps[threadIdx.x % warps];
-#pragma unroll
-    for (int mask = warps / 2; mask > 0; mask /= 2) value = combine(value, exchanged<32>(value, mask));
-  }
-  return value;
+  for (int mask = team / 2; mask > 0; mask /= 2) ((values = combine(values, exchanged<team>(values, mask))), ...);
 }
+/// The same for a team that is a whole block. By turns it writes to one of two places: who comes to the next turn's is past reading this one's.
+template <int team, class Combine, class T, class... More> __device__ void across(unsigned& turn, Combine combine, T& first, More&... more) {
+  constexpr int warps = team / 32;
+  __shared__ T of_warps[2][1 + sizeof...(More)][warps];
+  across<32>(combine, first, more...);
+  T(*const row)[warps] = of_warps[turn % 2];
+  ++turn;
+  int v = 0;
+  if (threadIdx.x % 32 == 0) row[v][threadIdx.x / 32] = first, ((row[++v][threadIdx.x / 32] = more), ...);
+  __syncthreads();
+  v = 0;
+  first = row[v][threadIdx.x % warps], ((more = row[++v][threadIdx.x % warps]), ...);
+#pragma unroll
+  for (int mask = warps / 2; mask > 0; mask /= 2) {
+    first = combine(first, exchanged<32>(first, mask));
+    ((more = combine(more, exchanged<32>(more, mask))), ...);
+  }
+}
+)"},
+    {"copy_ahead wait_for_copies", R"(
+/// Begins to copy a value to shared memory, which is there for this thread when wait_for_copies returns.
+template <class T> __device__ void copy_ahead(T* to, const void* from) {
+  const u32 address = u32(__cvta_generic_to_shared(to));
+  if constexpr (sizeof(T) == 16) asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from) : "memory");
+  else asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(address), "l"(from), "n"(sizeof(T)) : "memory");
+}
+__device__ void wait_for_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 )"},
     {"down", R"(
 /// For what the threads of a block tell each other: a kernel has one such room, however many sums it has.

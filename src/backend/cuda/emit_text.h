@@ -37,12 +37,12 @@ class Code {
   }
   void blank() { text_ += '\n'; }
   /// A line that ends with an opening brace, and what stands in it.
-  template <class F> void block(std::string_view head, F&& body) {
+  template <class F> void block(std::string_view head, F&& body, std::string_view end = "}") {
     line(head.empty() ? "{" : std::string(head) + " {");
     ++depth_;
     std::forward<F>(body)();
     --depth_;
-    line("}");
+    line(end);
   }
   const std::string& str() const { return text_; }
 

@@ -28,6 +28,7 @@ Generated alone(KernelText text) {
   g.arguments = std::move(text.arguments);
   g.blocks = text.blocks;
   g.threads = text.threads;
+  g.shared_bytes = text.shared_bytes;
   g.shares = {text.blocks};
   return g;
 }

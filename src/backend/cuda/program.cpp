@@ -364,7 +364,7 @@ class CudaProgram : public GpuProgram {
       launches_.push_back({first, steps_.size() - first});
     }
     std::vector<Gpu::Source> sources;
-    for (const auto& call : kernel_calls_) sources.push_back({call.code.source, call.code.entry});
+    for (const auto& call : kernel_calls_) sources.push_back({call.code.source, call.code.entry, call.code.shared_bytes});
     const auto functions = gpu_.load(sources);
     for (std::size_t i = 0; i < functions.size(); ++i) kernel_calls_[i].function = functions[i];
   }
@@ -538,8 +538,9 @@ class CudaProgram : public GpuProgram {
       std::memcpy(to + addresses, &fault, sizeof fault);
     }
     void* parameters[] = {arguments.data()};
-    gpu_.start(call.function.handle, {.blocks = {call.code.blocks, 1, 1}, .threads = call.code.threads, .follows_itself = true}, stream, parameters,
-               call.parts[0].kernel->name.c_str());
+    gpu_.start(call.function.handle,
+               {.blocks = {call.code.blocks, 1, 1}, .threads = call.code.threads, .shared_bytes = call.code.shared_bytes, .follows_itself = true},
+               stream, parameters, call.parts[0].kernel->name.c_str());
   }
 
   void enqueue(const std::vector<Copy>& copies, const CudaContext& context, CUstream stream) const {

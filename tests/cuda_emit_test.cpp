@@ -1,6 +1,7 @@
 // The CUDA code of kernels: it compiles, for every operation, and reads as expected.
 #include "backend/cuda/emit.h"
 
+#include "apps/workloads/workload.h"
 #include "backend/cuda/compiler.h"
 #include "compile/pipeline.h"
 #include "operation.h"
@@ -28,17 +29,18 @@ namespace {
 
 constexpr cuda::DeviceProperties h100{.compute_capability = 90, .multiprocessors = 132, .shared_bytes_per_block = 232448};
 
-/// What is computed for a graph, when no library takes any operation but sorting, and what loops and branches compute is left out.
-std::vector<kernel::Kernel> lowered(Graph& g, const std::vector<FeedType>& feeds, const Tensors& targets) {
-  const Compiled compiled = compile(*g.state(), feeds, targets, {}, {.backend = Backend::reference});
+bool has_no_kernel(const ir::Graph&, const ir::Node& node) {
+  const auto name = node.op->name;
+  return name == "sort" || name == "arg_sort" || name == "top_k" || name == "distance_transform" || node.op->kind == Kind::control;
+}
+
+/// What is computed for a graph, when libraries take what `in_library` says, and what loops and branches compute is left out.
+std::vector<kernel::Kernel> lowered(Graph& g, const std::vector<FeedType>& feeds, const Tensors& targets, std::span<const Operation> operations = {},
+                                    bool (*in_library)(const ir::Graph&, const ir::Node&) = has_no_kernel) {
+  const Compiled compiled = compile(*g.state(), feeds, targets, operations, {.backend = Backend::reference});
   const Program& program = compiled.program;
   const Schedule schedule = lower(
-      program, stitch_rules(settled({})),
-      [&](ir::NodeId id) {
-        const auto name = program.graph[id].op->name;
-        return name == "sort" || name == "arg_sort" || name == "top_k" || name == "distance_transform" || program.graph[id].op->kind == Kind::control;
-      },
-      kernel::targets::gpu);
+      program, stitch_rules(settled({})), [&](ir::NodeId id) { return in_library(program.graph, program.graph[id]); }, kernel::targets::gpu);
   std::vector<kernel::Kernel> kernels;
   for (const auto& step : schedule.steps)
     if (const auto* k = std::get_if<Schedule::KernelStep>(&step)) kernels.push_back(k->kernel);
@@ -150,6 +152,27 @@ TEST(CudaEmit, KernelsThatFetchRowsCompile) {
       EXPECT_NO_THROW(compiler.compile(k.source, compiler.target(capability))) << k.source;
     }
     EXPECT_EQ(bytes, fetched_bytes) << shape.str() << " " << name_of(dtype);
+  }
+}
+
+/// A step of training that was compiled for one batch needs no other code for others, which would take the compiler as long as all else.
+TEST(CudaEmit, OtherBatchesNeedNoOtherCode) {
+  std::set<std::string> sources;
+  for (const std::int64_t batch : {16, 48, 64, 100}) {
+    apps::Setup s;
+    apps::build_lenet(s, batch);
+    const Executable executable = s.compile({.backend = Backend::reference});
+    const auto& feeds = executable.feeds();
+    std::set<std::string> other;
+    const auto is_large = [](const ir::Graph& graph, const ir::Node& node) {
+      if (node.op->name != "matmul") return node.op->name.starts_with("conv");
+      const std::int64_t terms = graph.type(node.operands[0]).shape[node.attributes.flag("transpose_a") ? 0 : 1];
+      return node.types[0].shape.element_count() * terms >= 1 << 20;
+    };
+    for (const auto& k : lowered(s.graph, {feeds.begin(), feeds.end()}, s.targets, s.operations, is_large))
+      other.insert(cuda::generate(k, h100).source);
+    if (batch == 16) sources = std::move(other);
+    else EXPECT_TRUE(std::ranges::includes(sources, other)) << batch;
   }
 }
 

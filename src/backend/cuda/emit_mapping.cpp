@@ -20,8 +20,9 @@ constexpr int kept_bytes = 256;
 /// Places that lie side by side in memory and are computed side by side.
 constexpr int neighbours = 32;
 constexpr int fewest_neighbours = 8, most_threads = 1024;
-/// Steps from which on larger teams share them where memory doesn't go along them.
-constexpr std::int64_t long_columns = 512;
+/// Steps from which on larger teams share them where memory doesn't go along them; below which a thread takes all of them, where there are many
+/// places.
+constexpr std::int64_t long_columns = 512, short_columns = 16;
 /// Of shared memory for loads that are turned: several blocks are to have theirs at a time, and more than this is not there without asking.
 constexpr std::size_t most_shared = 24 << 10;
 /// The team that reduces everything to one number, if that is not much.
@@ -47,13 +48,14 @@ class Mapper {
       const std::int64_t vectors = ceiling(steps, result_.width), least = bit_ceil(std::clamp<std::int64_t>(ceiling(vectors, 4), 1, 1024));
       if (kernel_.parallel == 0) team = vectors <= small_team ? small_team : 1024;
       else team = places * least < enough / 2 ? bit_ceil(std::min<std::int64_t>(vectors, 1024)) : least;
-    } else if (has_steps && !has_windows() && places / result_.width < enough / 4) {
+    } else if (has_steps && !has_windows() && places / result_.width < enough / 4 &&
+               (steps >= short_columns || kernel_.ended >= 0 || has_few_places(places))) {
       result_.width = 1;
       result_.columns = neighbours;
       team = steps < long_columns ? 8 : 32;
       // Few places are to be on many multiprocessors, and to come to their ends soon; what a block reads of a row is still what memory gives at
-      // least. Of parts there are many.
-      if (kernel_.ended < 0 && places <= std::int64_t{neighbours} * device_.multiprocessors) {
+      // least.
+      if (has_few_places(places)) {
         result_.columns = places <= std::int64_t{neighbours} / 2 * device_.multiprocessors ? fewest_neighbours : neighbours / 2;
         team = most_threads / result_.columns;
       }
@@ -89,6 +91,9 @@ class Mapper {
 
  private:
   std::int64_t extent(int loop) const { return kernel_.extents[at(loop)]; }
+
+  /// Of parts there are many.
+  bool has_few_places(std::int64_t places) const { return kernel_.ended < 0 && places <= std::int64_t{neighbours} * device_.multiprocessors; }
 
   bool has_windows() const {
     for (int d = kernel_.first_sequential(); d < kernel_.loops(); ++d)

@@ -54,7 +54,7 @@ Layout layout_of(const VectorDescriptor& v) {
   return layout_of(v.dtype, {v.count, v.length}, {v.vector_bytes});
 }
 
-TensorData reference(const Layout& layout, const void* data, std::size_t bytes) {
+TensorData view_of(const Layout& layout, const void* data, std::size_t bytes) {
   return TensorData::reference(data, bytes, layout.type, layout.strides);
 }
 
@@ -76,12 +76,12 @@ std::int64_t aligned_row_bytes(std::int64_t columns, DType dtype) {
 
 TensorType MatrixDescriptor::type() const { return layout_of(*this).type; }
 std::int64_t MatrixDescriptor::byte_count() const { return layout_of(*this).bytes; }
-TensorData MatrixDescriptor::reference(const void* data, std::size_t bytes) const { return weft::reference(layout_of(*this), data, bytes); }
+TensorData MatrixDescriptor::reference(const void* data, std::size_t bytes) const { return view_of(layout_of(*this), data, bytes); }
 NDArray MatrixDescriptor::allocate(Device device) const { return weft::allocate(layout_of(*this), device); }
 
 TensorType VectorDescriptor::type() const { return layout_of(*this).type; }
 std::int64_t VectorDescriptor::byte_count() const { return layout_of(*this).bytes; }
-TensorData VectorDescriptor::reference(const void* data, std::size_t bytes) const { return weft::reference(layout_of(*this), data, bytes); }
+TensorData VectorDescriptor::reference(const void* data, std::size_t bytes) const { return view_of(layout_of(*this), data, bytes); }
 NDArray VectorDescriptor::allocate(Device device) const { return weft::allocate(layout_of(*this), device); }
 
 }  // namespace weft

@@ -354,14 +354,14 @@ class KernelEmitter {
       bytes += each * static_cast<unsigned>(m_.vectors) * m_.threads;
     }
     if (bytes == 0 || bytes > static_cast<unsigned>(device_.shared_bytes_per_block)) return;
-    fetched_ = loads;
     fetched_bytes_ = bytes;
     const auto name = [&](int e) { return "fetched_" + std::to_string(e); };
     const std::string threads = std::to_string(m_.threads), element = "[v * " + threads + " + threadIdx.x]";
     code_.line("alignas(16) extern __shared__ char fetched[];");
     std::string before = "fetched";
     for (int e : loads) {
-      code_.line(c_.pack_type(e) + "* const " + name(e) + " = reinterpret_cast<" + c_.pack_type(e) + "*>(" + before + ");");
+      const std::string type = c_.pack_type(kernel_.exprs[at(e)].access.dtype);
+      code_.line(type + "* const " + name(e) + " = reinterpret_cast<" + type + "*>(" + before + ");");
       before = name(e) + " + " + std::to_string(static_cast<unsigned>(m_.vectors) * m_.threads);
     }
     c_.scope(
@@ -508,11 +508,10 @@ class KernelEmitter {
       const Expr& expr = kernel_.exprs[at(e)];
       const std::string vectors = "[" + std::to_string(m_.vectors) + "]", width = std::to_string(m_.width);
       if (!c_.in_lanes(e)) code_.line(std::string(computed_type(expr.dtype)) + " " + c_.name_of(e) + vectors + ";");
-      else if (expr.kind == ExprKind::load)
-        code_.line("Pack<" + std::string(memory_type(expr.access.dtype)) + ", " + width + "> " + c_.name_of(e) + vectors + ";");
+      else if (expr.kind == ExprKind::load) code_.line(c_.pack_type(expr.access.dtype) + " " + c_.name_of(e) + vectors + ";");
       else code_.line(std::string(computed_type(expr.dtype)) + " " + c_.name_of(e) + vectors + "[" + width + "];");
     }
-    if (!fetched_.empty()) code_.line("wait_for_copies();");
+    if (fetched_bytes_ > 0) code_.line("wait_for_copies();");
     std::vector<std::size_t> last;
     const int passes = c_.last_pass() + 1;
     for (int p = 0; p < passes; ++p) {
@@ -529,7 +528,7 @@ class KernelEmitter {
       }
       if (!reductions.empty() || !inner.empty()) pass(reductions, inner);
       // The row has been read by then.
-      if (p == 0 && !fetched_.empty())
+      if (p == 0 && fetched_bytes_ > 0)
         code_.line("if (" + index(row_loop()) + " + 1 < " + bound(row_loop()) + ") fetch(" + index(row_loop()) + " + 1);");
     }
     if (last.empty()) return;
@@ -657,8 +656,7 @@ class KernelEmitter {
   std::vector<std::size_t> passed_;  ///< reductions of the pass that is being emitted
   bool adds_parts_ = false;          ///< within iterations that are under way together
 
-  std::vector<int> fetched_;  ///< loads of the next row that are under way while one is computed
-  unsigned fetched_bytes_ = 0;
+  unsigned fetched_bytes_ = 0;  ///< of shared memory, for loads of the next row that are under way while one is computed
 
   const Kernel& kernel_;
   const DeviceProperties& device_;

@@ -143,8 +143,8 @@ std::string KernelCode::pointer(int load) {
   return "a." + arguments.buffer(access.buffer) + " + " + place(access, std::to_string(load), first_check(load)).address.within(Text::sum);
 }
 
-std::string KernelCode::pack_type(int load) const {
-  return "Pack<" + std::string(memory_type(kernel.exprs[at(load)].access.dtype)) + ", " + std::to_string(mapping.width) + ">";
+std::string KernelCode::pack_type(DType dtype) const {
+  return "Pack<" + std::string(memory_type(dtype)) + ", " + std::to_string(mapping.width) + ">";
 }
 
 Text KernelCode::load(int expr) {
@@ -160,7 +160,7 @@ Text KernelCode::load(int expr) {
 void KernelCode::load_pack(int expr) {
   const Access& access = kernel.exprs[at(expr)].access;
   const bool kept = mapping.kept[at(expr)];
-  const std::string name = name_of(expr), type = pack_type(expr);
+  const std::string name = name_of(expr), type = pack_type(access.dtype);
   const Place p = fetched_.contains(expr) ? Place() : place(access, std::to_string(expr), first_check(expr));
   std::string text = fetched_.contains(expr) ? fetched_.at(expr)
                                              : "load<" + std::to_string(mapping.width) + ">(a." + arguments.buffer(access.buffer) + " + " +
@@ -330,9 +330,8 @@ void KernelCode::store(const std::vector<std::size_t>& which, const std::vector<
     if (!is_pack(which[i])) continue;
     const Place p = place(s.access, "s" + std::to_string(which[i]), first_check_of_store(which[i]));
     packs[i] = {"a." + arguments.buffer(s.access.buffer) + " + " + p.address.within(Text::sum), p.condition};
-    const std::string type = "Pack<" + std::string(memory_type(s.access.dtype)) + ", " + width + ">";
-    code.line(type + " " + target_name(which[i]) + (s.combine == Combine::set ? "" : " = load<" + width + ">(" + packs[i].pointer + rest + ")") +
-              ";");
+    code.line(pack_type(s.access.dtype) + " " + target_name(which[i]) +
+              (s.combine == Combine::set ? "" : " = load<" + width + ">(" + packs[i].pointer + rest + ")") + ";");
   }
   auto write = [&] {
     body();
@@ -382,8 +381,9 @@ bool KernelCode::is_carried(std::size_t store) const {
 void KernelCode::declare_carried() {
   for (std::size_t s = 0; s < kernel.stores.size(); ++s) {
     if (!is_carried(s)) continue;
-    const std::string type(memory_type(kernel.stores[s].access.dtype)), width = std::to_string(mapping.width);
-    code.line((mapping.width > 1 ? "Pack<" + type + ", " + width + ">" : type) + " " + carried(s) + "[" + std::to_string(mapping.vectors) + "];");
+    const DType dtype = kernel.stores[s].access.dtype;
+    code.line((mapping.width > 1 ? pack_type(dtype) : std::string(memory_type(dtype))) + " " + carried(s) + "[" + std::to_string(mapping.vectors) +
+              "];");
   }
 }
 

@@ -48,9 +48,8 @@ class KernelCode {
   /// The element that a load without bounds reads, as it lies in memory; and the load's value from here on, of such an element.
   std::string element(int load);
   void know(int load, std::string element);
-  /// Where a vector that a load without bounds reads begins, and its type; and where else it is found from here on.
+  /// Where a vector that a load without bounds reads begins; and where else it is found from here on.
   std::string pointer(int load);
-  std::string pack_type(int load) const;
   void fetched(int load, std::string pack) { fetched_[load] = std::move(pack); }
   /// An expression that compute has made known.
   Text value(int expr) const;
@@ -65,6 +64,9 @@ class KernelCode {
   std::string carried(std::size_t store) const { return "total_" + std::to_string(store); }
   void declare_carried();
   void write_carried(std::size_t store);
+
+  /// Of neighbours that are moved at once.
+  std::string pack_type(DType dtype) const;
 
   /// Calls body; what becomes known in it is forgotten.
   void scope(std::string_view head, const std::function<void()>& body, std::string_view end = "}");

@@ -66,13 +66,14 @@ extern "C" __global__ void __launch_bounds__(512) max_sub_exp_sum_div_cast_sum_b
     }
     across<512>(turn, Plus(), sum_1);
     const float cast_6 = float(sum_1);
+    const float reciprocal_6 = reciprocal(cast_6);
     #pragma unroll
     for (int v = 0; v < 1; ++v) {
       const int i2 = 8 * (v * 512 + thread);
       if (i2 < a.n2) {
         #pragma unroll
         for (int k = 0; k < 8; ++k) {
-          total_0[v][k] = begins ? float(bf16(exp_4[v][k] / cast_6)) : total_0[v][k] + float(bf16(exp_4[v][k] / cast_6));
+          total_0[v][k] = begins ? float(bf16(quotient_by(exp_4[v][k], cast_6, reciprocal_6))) : total_0[v][k] + float(bf16(quotient_by(exp_4[v][k], cast_6, reciprocal_6)));
         }
       }
     }

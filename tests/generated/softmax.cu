@@ -44,6 +44,7 @@ extern "C" __global__ void __launch_bounds__(512) max_sub_exp_sum_div_f32(const 
   }
   across<512>(turn, Plus(), sum_1);
   const float cast_5 = float(sum_1);
+  const float reciprocal_5 = reciprocal(cast_5);
   #pragma unroll
   for (int v = 0; v < 4; ++v) {
     const int i1 = 4 * (v * 512 + thread);
@@ -51,7 +52,7 @@ extern "C" __global__ void __launch_bounds__(512) max_sub_exp_sum_div_f32(const 
       Pack<float, 4> to_out1_0;
       #pragma unroll
       for (int k = 0; k < 4; ++k) {
-        to_out1_0[k] = exp_3[v][k] / cast_5;
+        to_out1_0[k] = quotient_by(exp_3[v][k], cast_5, reciprocal_5);
       }
       store(a.out1 + i0 * a.s0_0 + i1, to_out1_0);
     }

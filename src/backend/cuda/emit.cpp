@@ -536,8 +536,8 @@ class KernelEmitter {
     else c_.scope(m_.columns > 0 ? "if (exists && thread == 0)" : "if (thread == 0)", [&] { c_.store(last, {}, [] {}); });
   }
 
-  /// What doesn't vary in the sequential loops, of what `root` is made of.
-  void collect_fixed(int root, std::vector<int>& fixed, std::vector<bool>& seen) const {
+  /// What doesn't vary in the sequential loops, of what `root` is made of, and by which of that others are divided.
+  void collect_fixed(int root, std::vector<int>& fixed, std::vector<int>& divisors, std::vector<bool>& seen) const {
     if (seen[at(root)]) return;
     seen[at(root)] = true;
     const Expr& e = kernel_.exprs[at(root)];
@@ -546,19 +546,26 @@ class KernelEmitter {
       return;
     }
     if (m_.kept[at(root)] && c_.pass > c_.pass_of(root)) return;
-    for (int o : e.operands) collect_fixed(o, fixed, seen);
+    for (int o : e.operands) collect_fixed(o, fixed, divisors, seen);
     for (const auto& t : e.access.terms)
-      if (t.indirect >= 0) collect_fixed(t.indirect, fixed, seen);
+      if (t.indirect >= 0) collect_fixed(t.indirect, fixed, divisors, seen);
+    if (e.op == "div" && computed_type(e.dtype) == "float" && is_reciprocal_worthwhile(e.operands[1])) divisors.push_back(e.operands[1]);
+  }
+
+  /// A reciprocal is a division itself, and some checks.
+  bool is_reciprocal_worthwhile(int divisor) const {
+    return !c_.varies(divisor) && !c_.in_lanes(divisor) && kernel_.exprs[at(divisor)].kind != ExprKind::constant &&
+           (m_.vectors == 0 || m_.vectors * m_.width >= 4);
   }
 
   void pass(const std::vector<std::size_t>& reductions, const std::vector<std::size_t>& inner) {
-    std::vector<int> fixed, roots;
+    std::vector<int> fixed, divisors, roots;
     std::vector<bool> seen(kernel_.exprs.size());
     for (auto k : reductions)
       for (int e : {kernel_.reductions[k].value, kernel_.reductions[k].index})
-        if (e >= 0) roots.push_back(e), collect_fixed(e, fixed, seen);
-    for (auto s : inner) collect_fixed(kernel_.stores[s].value, fixed, seen);
-    if (kernel_.first_sequential() < kernel_.loops()) c_.hold(fixed);
+        if (e >= 0) roots.push_back(e), collect_fixed(e, fixed, divisors, seen);
+    for (auto s : inner) collect_fixed(kernel_.stores[s].value, fixed, divisors, seen);
+    if (kernel_.first_sequential() < kernel_.loops()) c_.hold(fixed), c_.hold_reciprocals(divisors);
     for (auto k : reductions) declare(k);
     passed_ = reductions;
     auto step = [&] {

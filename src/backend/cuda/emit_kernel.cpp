@@ -185,6 +185,8 @@ Text KernelCode::expression(int expr) {
       std::vector<Text> operands;
       std::vector<DType> types;
       for (int o : e.operands) operands.push_back(value(o)), types.push_back(kernel.exprs[at(o)].dtype);
+      if (const auto divisor = e.op == "div" ? reciprocals_.find(e.operands[1]) : reciprocals_.end(); divisor != reciprocals_.end())
+        return call("quotient_by", operands[0], operands[1], Text{divisor->second});
       return operation(e.op, operands, types, e.dtype);
     }
     default: return value(expr);
@@ -288,10 +290,19 @@ void KernelCode::hold(const std::vector<int>& exprs) {
   for (auto& [e, text] : held) known_[e] = std::move(text);
 }
 
+void KernelCode::hold_reciprocals(const std::vector<int>& divisors) {
+  for (int d : divisors) {
+    const auto [found, is_new] = reciprocals_.try_emplace(d, "reciprocal_" + std::to_string(d));
+    if (is_new) code.line("const float " + found->second + " = reciprocal(" + value(d).text + ");");
+  }
+}
+
 void KernelCode::scope(std::string_view head, const std::function<void()>& body, std::string_view end) {
   const auto outside = known_;
+  const auto reciprocals = reciprocals_;
   code.block(head, body, end);
   known_ = outside;
+  reciprocals_ = reciprocals;
 }
 
 // Stores ----------------------------------------------------------------------------------------------------------------

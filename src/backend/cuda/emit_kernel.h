@@ -45,6 +45,8 @@ class KernelCode {
   void compute(const std::vector<int>& roots, const std::function<void()>& use);
   /// Emits variables that hold the expressions, for code in inner loops.
   void hold(const std::vector<int>& exprs);
+  /// The same for the reciprocals of what is known, by which divisions from here on are done: x / y to the bit.
+  void hold_reciprocals(const std::vector<int>& divisors);
   /// The element that a load without bounds reads, as it lies in memory; and the load's value from here on, of such an element.
   std::string element(int load);
   void know(int load, std::string element);
@@ -95,7 +97,8 @@ class KernelCode {
   std::vector<bool> varies_, moves_;
   std::map<int, Text> known_;
   std::map<int, std::string> fetched_;
-  std::map<int, Text> kept_;  ///< known in all passes after the one that computes them
+  std::map<int, std::string> reciprocals_;  ///< by divisor
+  std::map<int, Text> kept_;                ///< known in all passes after the one that computes them
   std::vector<Text> results_;
   std::map<std::pair<std::int64_t, std::int64_t>, std::string> terms_;
   std::vector<bool> variable_;  ///< by expression, of those being computed: needs a name

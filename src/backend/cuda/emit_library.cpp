@@ -133,6 +133,25 @@ template <class T, int n> __device__ void store(T* to, const Pack<T, n>& pack, i
     {"infinity_f32", "__device__ float infinity_f32() { return __uint_as_float(0x7f800000u); }\n"},
     {"infinity_f64", "__device__ double infinity_f64() { return __longlong_as_double(0x7ff0000000000000ll); }\n"},
     {"nan_f32", "__device__ float nan_f32() { return __uint_as_float(0x7fc00000u); }\n"},
+    {"reciprocal quotient_by", R"(
+/// 1 / y for quotient_by; not a number where that can't go by it.
+__device__ float reciprocal(float y) {
+  const float size = fabsf(y);
+  return size > 0x1p-30f && size < 0x1p60f ? 1.0f / y : nan_f32();
+}
+/// x / y, rounded as a division rounds, where several are divided by one y. The first correction comes within an ulp, from where the second one's
+/// remainder is exact and its sum the rounded quotient: P. Markstein, "Computation of elementary functions on the IBM RISC System/6000
+/// processor", 1990. Within these bounds nothing overflows or loses bits on the way.
+__device__ float quotient_by(float x, float y, float reciprocal) {
+  float q = x * reciprocal;
+  const float size = fabsf(q);
+  if (size > 0x1p-70f && size < 0x1p60f) {
+    q = fmaf(fmaf(-q, y, x), reciprocal, q);
+    return fmaf(fmaf(-q, y, x), reciprocal, q);
+  }
+  return x == 0.0f && q == 0.0f ? q : x / y;
+}
+)"},
     {"nan_f64", "__device__ double nan_f64() { return __longlong_as_double(0x7ff8000000000000ll); }\n"},
     {"bits_as", R"(
 template <class To, class From> __device__ To bits_as(From from) {

@@ -6,6 +6,24 @@ namespace weft::cuda {
 
 using namespace kernel;
 
+namespace {
+
+/// Whether results show all bits of an expression even where it isn't a number: it is written as it is, or read as something else.
+std::vector<bool> showing_bits(const Kernel& k) {
+  static constexpr std::string_view keeping[] = {"cast", "bitcast", "select", "neg", "abs", "min", "max", "fmin", "fmax", "relu"};
+  std::vector<bool> shows(k.exprs.size());
+  for (const auto& s : k.stores)
+    if (s.combine == Combine::set) shows[static_cast<std::size_t>(s.value)] = true;
+  for (std::size_t e = shows.size(); e-- > 0;) {
+    const Expr& expr = k.exprs[e];
+    if (expr.op != "bitcast" && (!shows[e] || std::ranges::find(keeping, expr.op) == std::end(keeping))) continue;
+    for (int o : expr.operands) shows[static_cast<std::size_t>(o)] = true;
+  }
+  return shows;
+}
+
+}  // namespace
+
 KernelCode::KernelCode(const Kernel& k, Mapping m, bool wide, std::string block_name)
     : kernel(k),
       mapping(std::move(m)),
@@ -14,6 +32,7 @@ KernelCode::KernelCode(const Kernel& k, Mapping m, bool wide, std::string block_
       passes_(passes_of(k)),
       varies_(varying(k)),
       moves_(moving(k, k.vector_loop)),
+      shows_bits_(showing_bits(k)),
       results_(k.reductions.size()) {}
 
 int KernelCode::last_pass() const { return passes_.empty() ? 0 : *std::max_element(passes_.begin(), passes_.end()); }
@@ -133,10 +152,13 @@ std::string KernelCode::element(int load) {
   return "a." + arguments.buffer(access.buffer) + "[" + place(access, std::to_string(load), first_check(load)).address.text + "]";
 }
 
-void KernelCode::know(int load, std::string element) {
+Text KernelCode::computed(int load, Text element) const {
   const DType dtype = kernel.exprs[at(load)].access.dtype;
-  known_[load] = dtype == f16 || dtype == bf16 ? call("float", Text{std::move(element)}) : Text{std::move(element)};
+  if (dtype == f16 && shows_bits_[at(load)]) return call("widened", element);
+  return dtype == f16 || dtype == bf16 ? call("float", element) : element;
 }
+
+void KernelCode::know(int load, std::string element) { known_[load] = computed(load, Text{std::move(element)}); }
 
 std::string KernelCode::pointer(int load) {
   const Access& access = kernel.exprs[at(load)].access;
@@ -150,8 +172,7 @@ std::string KernelCode::pack_type(DType dtype) const {
 Text KernelCode::load(int expr) {
   const Access& access = kernel.exprs[at(expr)].access;
   const Place p = place(access, std::to_string(expr), first_check(expr));
-  Text element{"a." + arguments.buffer(access.buffer) + "[" + p.address.text + "]"};
-  if (access.dtype == f16 || access.dtype == bf16) element = call("float", element);
+  const Text element = computed(expr, {"a." + arguments.buffer(access.buffer) + "[" + p.address.text + "]"});
   if (p.condition.empty()) return element;
   return {"(" + p.condition + ") ? " + element.text + " : " + std::string(computed_type(access.dtype)) + (access.dtype == c64 ? "{}" : "(0)"),
           Text::conditional};
@@ -168,8 +189,7 @@ void KernelCode::load_pack(int expr) {
   if (!p.condition.empty()) text = p.condition + " ? " + text + " : " + type + "{}";
   code.line((kept ? name + "[v]" : "const " + type + " " + name) + " = " + text + ";");
   const std::string element = name + (kept ? "[v][k]" : "[k]");
-  const Text known{access.dtype == f16 || access.dtype == bf16 ? "float(" + element + ")" : element};
-  (kept ? kept_ : known_)[expr] = known;
+  (kept ? kept_ : known_)[expr] = computed(expr, {element});
 }
 
 Text KernelCode::expression(int expr) {

@@ -86,6 +86,8 @@ class KernelCode {
   Place place(const kernel::Access& access, const std::string& name, int first_check);
   int first_check(int expr) const;
   int first_check_of_store(std::size_t store) const;
+  /// What is computed with an element as it lies in memory.
+  Text computed(int load, Text element) const;
   Text load(int expr);
   void load_pack(int expr);
   Text expression(int expr);
@@ -94,7 +96,7 @@ class KernelCode {
   Text combined(const kernel::Store& store, const Text& old, const Text& value) const;
 
   std::vector<int> passes_;
-  std::vector<bool> varies_, moves_;
+  std::vector<bool> varies_, moves_, shows_bits_;
   std::map<int, Text> known_;
   std::map<int, std::string> fetched_;
   std::map<int, std::string> reciprocals_;  ///< by divisor

@@ -31,10 +31,16 @@ struct f16 {
   __device__ operator float() const {
     float x;
     asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
-    // The conversion does not keep which NaN it is.
-    return x == x ? x : __uint_as_float((bits & 0x8000u) << 16 | 0x7f800000u | (bits & 0x3ffu) << 13);
+    return x;
   }
 };
+)"},
+    // What conversions do not keep: which NaN it is.
+    {"widened", R"(
+__device__ float widened(f16 x) {
+  const float y = x;
+  return y == y ? y : __uint_as_float((x.bits & 0x8000u) << 16 | 0x7f800000u | (x.bits & 0x3ffu) << 13);
+}
 )"},
     {"bf16", R"(
 /// The upper half of a float, as it lies in memory.
@@ -45,7 +51,6 @@ struct bf16 {
   __device__ operator float() const { return __uint_as_float(u32(bits) << 16); }
 };
 )"},
-    // What a conversion does not keep: which NaN it is.
     {"f16_bits", R"(
 __device__ u16 f16_bits(float x) {
   const u32 bits = __float_as_uint(x);

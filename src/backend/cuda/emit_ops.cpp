@@ -124,7 +124,7 @@ Text complex_operation(std::string_view op, const std::vector<Text>& v) {
 Text bitcast(const Text& x, DType from, DType to) {
   const auto in_memory = from == f16 ? call("f16_bits", x) : from == bf16 ? call("bf16_bits", x) : size_of(from) < 4 ? call(memory_type(from), x) : x;
   const auto bits = call("bits_as<" + std::string(memory_type(to)) + ">", in_memory);
-  return to == f16 || to == bf16 ? call("float", bits) : bits;
+  return to == f16 ? call("widened", bits) : to == bf16 ? call("float", bits) : bits;
 }
 
 }  // namespace

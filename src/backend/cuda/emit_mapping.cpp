@@ -12,6 +12,7 @@ using namespace kernel;
 
 std::size_t at(int i) { return static_cast<std::size_t>(i); }
 std::int64_t ceiling(std::int64_t x, std::int64_t y) { return (x + y - 1) / y; }
+std::int64_t bit_floor(std::int64_t x) { return static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(x))); }
 std::int64_t bit_ceil(std::int64_t x) { return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(x))); }
 
 /// Vectors that a thread of a team keeps at most, and bytes of registers for them.
@@ -47,7 +48,11 @@ class Mapper {
     if (has_steps && along_row) {
       const std::int64_t vectors = ceiling(steps, result_.width), least = bit_ceil(std::clamp<std::int64_t>(ceiling(vectors, 4), 1, 1024));
       if (kernel_.parallel == 0) team = vectors <= small_team ? small_team : 1024;
-      else team = places * least < enough / 2 ? bit_ceil(std::min<std::int64_t>(vectors, 1024)) : least;
+      else if (places * least >= enough / 2) team = least;
+      else if (kernel_.rows == 0) team = bit_ceil(std::min<std::int64_t>(vectors, 1024));
+      else
+        team = std::clamp(bit_floor(enough / std::max<std::int64_t>(places, 1)), least,
+                          bit_ceil(std::min<std::int64_t>(vectors, 1024)));  // of parts, which take many rows each
     } else if (has_steps && !has_windows() && places / result_.width < enough / 4 &&
                (steps >= short_columns || kernel_.ended >= 0 || has_few_places(places))) {
       result_.width = 1;

@@ -11,8 +11,9 @@
 namespace weft::plan {
 namespace {
 
-/// Kernels that touch more bytes than this gain nothing from starting together with others.
-constexpr std::int64_t joins_below = 1 << 18;
+/// Kernels that touch more bytes than this gain nothing from starting together with others. (A GPU starts a kernel in the time that some megabytes
+/// take.)
+constexpr std::int64_t joins_below = 1 << 20;
 
 class Placer {
  public:

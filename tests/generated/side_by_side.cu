@@ -3,12 +3,14 @@ struct Arguments {
   const float* in0;
   float* out1;
   IndexFault* fault;
+  int threads;
   int places;
 };
 
 // A thread for each place.
 __device__ __forceinline__ void tanh_f32(const Arguments& a, unsigned block) {
-  const int place = block * 128 + threadIdx.x;
+  if (threadIdx.x >= a.threads) return;
+  const int place = block * a.threads + threadIdx.x;
   if (place >= a.places) return;
   const int i0 = place;
   follow();
@@ -74,6 +76,7 @@ struct Arguments {
   const float* in0;
   float* out1;
   IndexFault* fault;
+  int threads;
   int places;
   int n1;
   int s0_0;
@@ -81,8 +84,9 @@ struct Arguments {
 
 // A team of 8 threads for each place, each with 1 elements of the row.
 __device__ __forceinline__ void exp_sum_f32(const Arguments& a, unsigned block) {
+  if (threadIdx.x >= a.threads) return;
   const int thread = threadIdx.x % 8;
-  const int place = (block * 256 + threadIdx.x) / 8;
+  const int place = (block * a.threads + threadIdx.x) / 8;
   if (place >= a.places) return;
   const int i0 = place;
   follow();
@@ -116,14 +120,12 @@ extern "C" __global__ void __launch_bounds__(1024) tanh_f32_and_others(const __g
     if (which + half < 3 && blockIdx.x >= a.begins[which + half]) which += half;
   const unsigned block = blockIdx.x - a.begins[which];
   if (which < 1) {
-    if (threadIdx.x >= 128) return;
     return kernel_0::tanh_f32(a.of_0[which - 0], block);
   }
   if (which < 2) {
     return kernel_1::sum_f32(a.of_1[which - 1], block);
   }
   {
-    if (threadIdx.x >= 256) return;
     return kernel_2::exp_sum_f32(a.of_2[which - 2], block);
   }
 }

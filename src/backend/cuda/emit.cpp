@@ -47,6 +47,7 @@ class KernelEmitter {
     text.code = c_.arguments.definition() + "\n" + code_.str();
     text.arguments = c_.arguments.bytes();
     text.threads = m_.threads;
+    text.counts_threads = !is_alone_ && m_.slices == 0 && m_.tile_loop < 0 && m_.columns == 0 && m_.team <= 32;
     // Each of these has shared memory of its own.
     text.can_join = m_.square == 0 && m_.slices == 0 && !(kernel_.scan && m_.columns > 0) && fetched_bytes_ == 0;
     text.shared_bytes = fetched_bytes_;
@@ -236,7 +237,10 @@ class KernelEmitter {
       code_.line("const int thread = threadIdx.x;");
       if (kernel_.parallel > 0) code_.line(type + " place = " + block + ";");
     } else {
-      const std::string number = block + " * " + (is_alone_ ? "blockDim.x" : std::to_string(m_.threads)) + " + threadIdx.x";
+      // As many as there are for few places are fewer than those of blocks beside which they are.
+      const std::string threads = is_alone_ ? "blockDim.x" : c_.arguments.number("threads", m_.threads);
+      if (!is_alone_) code_.line("if (threadIdx.x >= " + threads + ") return;");
+      const std::string number = block + " * " + threads + " + threadIdx.x";
       if (m_.team > 1) {
         const std::string team = std::to_string(m_.team);
         code_.line("const int thread = threadIdx.x % " + team + ";");

@@ -15,8 +15,9 @@ struct KernelText {
   std::string code;  ///< `Arguments`, and a function that takes them: an entry, or one for a block whose number it is given besides
   std::vector<std::byte> arguments;
   unsigned blocks = 1, threads = 1;
-  unsigned shared_bytes = 0;  ///< that the launch gives it besides what it declares
-  bool can_join = true;       ///< it may be part of a grid with others
+  unsigned shared_bytes = 0;    ///< that the launch gives it besides what it declares
+  bool counts_threads = false;  ///< threads of a block beyond its own do nothing
+  bool can_join = true;         ///< it may be part of a grid with others
 };
 
 /// `ready` as of `generate`.

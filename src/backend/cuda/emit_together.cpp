@@ -12,8 +12,8 @@
 namespace weft::cuda {
 namespace {
 
-/// Blocks for each multiprocessor, of a kernel that others can be beside at no cost.
-constexpr int few_blocks = 4;
+/// Threads for each multiprocessor, of a kernel that others can be beside at no cost.
+constexpr std::int64_t few_threads = 1024;
 /// Different kernels of a grid: more are more to compile and to fetch than they save.
 constexpr std::size_t most_codes = 8;
 /// A launch takes no more bytes of arguments.
@@ -91,7 +91,7 @@ Together one_grid(const std::vector<KernelText>& texts, const Grid& grid) {
       const KernelText& text = texts[grid.codes[c]->kernels[0]];
       const std::size_t end = first + grid.codes[c]->kernels.size();
       code.block(c + 1 == grid.codes.size() ? "" : "if (which < " + std::to_string(end) + ")", [&] {
-        if (text.threads < g.threads) code.line("if (threadIdx.x >= " + std::to_string(text.threads) + ") return;");
+        if (text.threads < g.threads && !text.counts_threads) code.line("if (threadIdx.x >= " + std::to_string(text.threads) + ") return;");
         code.line("return " + space(c) + "::" + text.name + "(a.of_" + std::to_string(c) + "[which - " + std::to_string(first) + "], block);");
       });
       first = end;
@@ -124,7 +124,7 @@ std::vector<Together> generate_together(std::span<const kernel::Kernel* const> k
     const auto [found, is_new] = by_code.try_emplace(texts[k].code);
     if (is_new) codes.push_back(&found->second);
     found->second.kernels.push_back(k);
-    found->second.has_large = found->second.has_large || texts[k].blocks > static_cast<unsigned>(few_blocks * device.multiprocessors);
+    found->second.has_large = found->second.has_large || std::int64_t{texts[k].blocks} * texts[k].threads > few_threads * device.multiprocessors;
   }
 
   Grid small;

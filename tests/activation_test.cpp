@@ -14,7 +14,7 @@
 
 #include "evaluated.h"
 
-namespace weft {
+namespace weft::activation_test {
 namespace {
 
 constexpr double inf = std::numeric_limits<double>::infinity();
@@ -217,4 +217,4 @@ TEST(Activation, IntegersAndAbsentAxesAreRefused) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::activation_test

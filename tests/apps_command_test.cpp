@@ -17,7 +17,7 @@
 #include <fstream>
 #include <thread>
 
-namespace weft::apps {
+namespace weft::apps::apps_command_test {
 namespace {
 
 using testing::expect_failure;
@@ -321,4 +321,4 @@ TEST_F(RealMnist, IsLearntInSixtySteps) {
 }
 
 }  // namespace
-}  // namespace weft::apps
+}  // namespace weft::apps::apps_command_test

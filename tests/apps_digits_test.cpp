@@ -6,7 +6,7 @@
 #include <cmath>
 #include <optional>
 
-namespace weft::apps {
+namespace weft::apps::apps_digits_test {
 namespace {
 
 using weft::testing::expect_equal, weft::testing::expect_run_error, weft::testing::Folder;
@@ -215,4 +215,4 @@ TEST(ToMnist, OneInkedPixelIsADigitButAnEmptyPictureIsNone) {
 }
 
 }  // namespace
-}  // namespace weft::apps
+}  // namespace weft::apps::apps_digits_test

@@ -15,7 +15,7 @@
 #include <numeric>
 #include <set>
 
-namespace weft::apps {
+namespace weft::apps::apps_explain_test {
 namespace {
 
 using testing::Folder;
@@ -191,4 +191,4 @@ TEST_F(ExplainCommand, ListsTheGraphsThatItKnowsWhenGivenAnother) {
 }
 
 }  // namespace
-}  // namespace weft::apps
+}  // namespace weft::apps::apps_explain_test

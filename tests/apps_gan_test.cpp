@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <vector>
 
-namespace weft::apps {
+namespace weft::apps::apps_gan_test {
 namespace {
 
 using testing::expect_run_error;
@@ -106,4 +106,4 @@ TEST(Gan, ScoresCountWhatAClassifierIsSureOf) {
 }
 
 }  // namespace
-}  // namespace weft::apps
+}  // namespace weft::apps::apps_gan_test

@@ -7,7 +7,7 @@
 
 #include <cmath>
 
-namespace weft::apps {
+namespace weft::apps::apps_image_test {
 namespace {
 
 using testing::expect_failure;
@@ -167,4 +167,4 @@ TEST(WeftImage, RefusesWhatItCanNotUse) {
 }
 
 }  // namespace
-}  // namespace weft::apps
+}  // namespace weft::apps::apps_image_test

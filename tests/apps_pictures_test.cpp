@@ -11,7 +11,7 @@
 #include <limits>
 #include <set>
 
-namespace weft::apps {
+namespace weft::apps::apps_pictures_test {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -122,4 +122,4 @@ TEST(Sheet, RefusesOtherArraysAndCounts) {
 }
 
 }  // namespace
-}  // namespace weft::apps
+}  // namespace weft::apps::apps_pictures_test

@@ -4,7 +4,7 @@
 #include "apps/workloads/workload.h"
 #include "compile/backend.h"
 
-namespace weft::apps {
+namespace weft::apps::apps_plan_test {
 namespace {
 
 TEST(Workloads, TrainInArenasNearTheLiveMaximum) {
@@ -23,4 +23,4 @@ TEST(Workloads, TrainInArenasNearTheLiveMaximum) {
 }
 
 }  // namespace
-}  // namespace weft::apps
+}  // namespace weft::apps::apps_plan_test

@@ -10,7 +10,7 @@
 
 #include <sys/wait.h>
 
-namespace weft::apps {
+namespace weft::apps::apps_text_test {
 namespace {
 
 using testing::expect_run_error;
@@ -154,4 +154,4 @@ TEST(WeftCommand, TrainsOnATextAndGoesOnWithIt) {
 }
 
 }  // namespace
-}  // namespace weft::apps
+}  // namespace weft::apps::apps_text_test

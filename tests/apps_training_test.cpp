@@ -9,7 +9,7 @@
 #include <set>
 #include <utility>
 
-namespace weft::apps {
+namespace weft::apps::apps_training_test {
 namespace {
 
 using testing::expect_equal;
@@ -163,4 +163,4 @@ TEST(Sha256, IsThatOfTheStandard) {
 }
 
 }  // namespace
-}  // namespace weft::apps
+}  // namespace weft::apps::apps_training_test

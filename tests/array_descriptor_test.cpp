@@ -10,7 +10,7 @@
 
 #include <thread>
 
-namespace weft {
+namespace weft::array_descriptor_test {
 namespace {
 
 using testing::counting, testing::expect_equal, testing::expect_run_error;
@@ -162,4 +162,4 @@ TEST(TemporaryArray, CountsAndTypesThatMakeNoSenseAreRefused) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::array_descriptor_test

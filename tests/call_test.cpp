@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-namespace weft {
+namespace weft::call_test {
 namespace {
 
 /// A dense layer and what comes before its activation, for any number of rows.
@@ -19,7 +19,7 @@ struct Layer {
   Tensor x = g.placeholder({dynamic, 3}, f32, "x"), w = g.placeholder({3, 2}, f32, "w"), sums = matmul(x, w), y = tanh(sums) * 2.0f;
 };
 
-struct Call : testing::Test {
+struct Call : ::testing::Test {
   Layer layer;
   Graph g;
   Tensor x = g.placeholder({4, 3}, f32, "rows"), w = g.placeholder({3, 2}, f32);
@@ -99,4 +99,4 @@ TEST_F(Call, SaysWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::call_test

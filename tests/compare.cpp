@@ -75,9 +75,9 @@ double unit_in_last_place(double x, DType dtype) {
 
 double epsilon(DType dtype) { return is_floating(dtype) || is_complex(dtype) ? unit_in_last_place(1, dtype) : 0; }
 
-testing::AssertionResult agree(const NDArray& expected, const NDArray& got, Tolerance tolerance) {
-  if (expected.type() != got.type()) return testing::AssertionFailure() << "expected " << expected.type().str() << ", got " << got.type().str();
-  return visit_dtype(expected.dtype(), [&](auto zero) -> testing::AssertionResult {
+::testing::AssertionResult agree(const NDArray& expected, const NDArray& got, Tolerance tolerance) {
+  if (expected.type() != got.type()) return ::testing::AssertionFailure() << "expected " << expected.type().str() << ", got " << got.type().str();
+  return visit_dtype(expected.dtype(), [&](auto zero) -> ::testing::AssertionResult {
     using T = decltype(zero);
     const NDArray a = expected.dense(), b = got.dense();
     const auto left = a.elements<T>(), right = b.elements<T>();
@@ -88,11 +88,11 @@ testing::AssertionResult agree(const NDArray& expected, const NDArray& got, Tole
       wrong += e > 1;
       if (e > most) most = e, worst = i;
     }
-    if (wrong == 0) return testing::AssertionSuccess();
-    return testing::AssertionFailure() << wrong << " of " << left.size() << " elements of " << expected.type().str() << " are wrong, worst at "
-                                       << place(worst, expected.shape()) << ": expected " << printed(left[worst]) << ", got " << printed(right[worst])
-                                       << ", " << most << " times the error of " << tolerance.ulp << " ulp + " << tolerance.scale
-                                       << " epsilon that is allowed";
+    if (wrong == 0) return ::testing::AssertionSuccess();
+    return ::testing::AssertionFailure() << wrong << " of " << left.size() << " elements of " << expected.type().str() << " are wrong, worst at "
+                                         << place(worst, expected.shape()) << ": expected " << printed(left[worst]) << ", got "
+                                         << printed(right[worst]) << ", " << most << " times the error of " << tolerance.ulp << " ulp + "
+                                         << tolerance.scale << " epsilon that is allowed";
   });
 }
 

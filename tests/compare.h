@@ -22,6 +22,6 @@ double epsilon(DType dtype);
 
 /// Fails with the worst element when types differ or an element is further off than the tolerance allows. NaN is as good as any
 /// other NaN, an infinity equals itself only. Complex numbers are measured by the unit of their modulus.
-testing::AssertionResult agree(const NDArray& expected, const NDArray& got, Tolerance tolerance = {});
+::testing::AssertionResult agree(const NDArray& expected, const NDArray& got, Tolerance tolerance = {});
 
 }  // namespace weft

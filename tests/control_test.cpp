@@ -17,7 +17,7 @@
 #include <cmath>
 #include <thread>
 
-namespace weft {
+namespace weft::control_test {
 namespace {
 
 using Tensors = std::vector<Tensor>;
@@ -36,7 +36,7 @@ std::vector<RunOptions> all_ways() {
   return list;
 }
 
-struct Control : testing::Test {
+struct Control : ::testing::Test {
   FedGraph fed;
   Graph& g = fed.g;
 
@@ -333,4 +333,4 @@ TEST_F(Control, RandomStatesGoAlong) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::control_test

@@ -8,7 +8,7 @@
 #include <functional>
 #include <numeric>
 
-namespace weft {
+namespace weft::convolution_test {
 namespace {
 
 constexpr RunOptions reference{.backend = Backend::reference};
@@ -354,4 +354,4 @@ TEST(Convolution, ShapesThatBuildingCouldNotKnowAreCheckedWhenFed) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::convolution_test

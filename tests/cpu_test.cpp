@@ -13,7 +13,7 @@
 
 // Of the OpenMP runtime that the library is linked with.
 
-namespace weft {
+namespace weft::cpu_test {
 namespace {
 
 class Cpu : public ::testing::Test {
@@ -262,4 +262,4 @@ TEST_F(Cpu, FloatsBecomeIntegersAsArraysDo) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::cpu_test

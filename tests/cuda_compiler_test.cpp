@@ -9,7 +9,7 @@
 
 #include <string>
 
-namespace weft::cuda {
+namespace weft::cuda::cuda_compiler_test {
 namespace {
 
 class CompilerTest : public ::testing::Test {
@@ -76,4 +76,4 @@ TEST_F(CompilerTest, SaysWhatIsWrongWithASource) {
 }
 
 }  // namespace
-}  // namespace weft::cuda
+}  // namespace weft::cuda::cuda_compiler_test

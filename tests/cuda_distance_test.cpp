@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace weft::cuda {
+namespace weft::cuda::cuda_distance_test {
 namespace {
 
 TEST(CudaDistance, CompilesForEveryGeneration) {
@@ -40,4 +40,4 @@ TEST(CudaDistance, KernelsKnowOnlyWhatTheyUse) {
 }
 
 }  // namespace
-}  // namespace weft::cuda
+}  // namespace weft::cuda::cuda_distance_test

@@ -25,7 +25,7 @@
 #include <string>
 #include <vector>
 
-namespace weft {
+namespace weft::cuda_emit_test {
 namespace {
 
 constexpr cuda::DeviceProperties h100{.compute_capability = 90, .multiprocessors = 132, .shared_bytes_per_block = 232448};
@@ -336,4 +336,4 @@ TEST(CudaEmit, KernelsSideBySideReadAsTheyDid) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::cuda_emit_test

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace weft {
+namespace weft::cuda_library_test {
 namespace {
 
 class CudaLibraries : public ::testing::Test {
@@ -227,4 +227,4 @@ TEST_F(CudaLibraries, RoundToTf32OnlyWhenAsked) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::cuda_library_test

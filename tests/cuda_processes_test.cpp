@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-namespace weft {
+namespace weft::cuda_processes_test {
 namespace {
 
 /// What `CudaProcess.MultipliesForAnother` prints, when the test program runs it for another test.
@@ -104,4 +104,4 @@ TEST_F(CudaProcesses, ThatFindADamagedChoiceMakeItAnew) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::cuda_processes_test

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace weft {
+namespace weft::cuda_run_test {
 namespace {
 
 constexpr RunOptions cuda{.backend = Backend::cuda}, reference{.backend = Backend::reference};
@@ -580,4 +580,4 @@ TEST_F(CudaRun, HoldsNoMoreMemoryAfterManyRuns) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::cuda_run_test

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace weft {
+namespace weft::cuda_sizes_test {
 namespace {
 
 /// The sources of a training step's kernels, on a GPU like an H100, when products and convolutions are a library's.
@@ -61,4 +61,4 @@ TEST(CudaSizes, OfLargerBatchesNeedFewKernelsOfTheirOwn) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::cuda_sizes_test

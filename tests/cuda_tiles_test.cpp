@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-namespace weft::cuda {
+namespace weft::cuda::cuda_tiles_test {
 namespace {
 
 using Geometry = ConvolutionGeometry;
@@ -278,4 +278,4 @@ TEST(CudaTiles, ConvolveAsPlainLoopsDo) {
 }
 
 }  // namespace
-}  // namespace weft::cuda
+}  // namespace weft::cuda::cuda_tiles_test

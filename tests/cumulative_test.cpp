@@ -16,12 +16,12 @@
 
 // Of the OpenMP runtime that the library is linked with.
 
-namespace weft {
+namespace weft::cumulative_test {
 namespace {
 
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
-struct Cumulative : testing::Test, FedGraph {
+struct Cumulative : ::testing::Test, FedGraph {
   template <Element T> Tensor list(std::initializer_list<T> values) {
     return fed(Shape::unranked(), NDArray::of<T>({static_cast<std::int64_t>(values.size())}, values));
   }
@@ -154,4 +154,4 @@ TEST_F(Cumulative, GiveTheSameBitsForAnyNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::cumulative_test

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace weft {
+namespace weft::device_test {
 namespace {
 
 TEST(Devices, AreKnownByTheirNames) {
@@ -29,4 +29,4 @@ TEST(Devices, ThereAreGpusOrAReasonWhyNot) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::device_test

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <thread>
 
-namespace weft {
+namespace weft::disk_cache_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -115,4 +115,4 @@ TEST_F(DiskCacheTest, AFolderThatCantBeWrittenIsNoError) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::disk_cache_test

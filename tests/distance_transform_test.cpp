@@ -17,7 +17,7 @@
 #include <random>
 #include <thread>
 
-namespace weft {
+namespace weft::distance_transform_test {
 namespace {
 
 constexpr float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
@@ -82,7 +82,7 @@ Plane few_sites(std::int64_t height, std::int64_t width, int count, unsigned see
 }
 
 /// Every backend, on any images.
-struct DistanceTransforms : testing::TestWithParam<NamedBackend> {
+struct DistanceTransforms : ::testing::TestWithParam<NamedBackend> {
   Graph g;
   Tensor images = g.placeholder(Shape::unranked(), u8);
   RunOptions options{.backend = GetParam().backend};
@@ -111,7 +111,7 @@ struct DistanceTransforms : testing::TestWithParam<NamedBackend> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(On, DistanceTransforms, testing::ValuesIn(compiling_backends()), [](const auto& i) { return i.param.name; });
+INSTANTIATE_TEST_SUITE_P(On, DistanceTransforms, ::testing::ValuesIn(compiling_backends()), [](const auto& i) { return i.param.name; });
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DistanceTransforms);
 
 TEST_P(DistanceTransforms, AgreeWithBruteForceAtEverySizeUpTo17) {
@@ -270,7 +270,7 @@ TEST_P(DistanceTransforms, AreRightPast2To31Pixels) {
   EXPECT_EQ(wrong, 0);
 }
 
-struct DistanceErrors : testing::Test, FedGraph {};
+struct DistanceErrors : ::testing::Test, FedGraph {};
 
 TEST_F(DistanceErrors, SayWhatIsWrong) {
   const Tensor x = g.placeholder({4, 5}, f32);
@@ -294,7 +294,7 @@ TEST_F(DistanceErrors, OfUnknownShapesComeWhenTheyAreKnown) {
 
 // Without a graph.
 
-struct DistancePrimitive : testing::TestWithParam<NamedBackend> {
+struct DistancePrimitive : ::testing::TestWithParam<NamedBackend> {
   const Plane plane = few_sites(150, 210, 6, 11);
   const Expected expected = by_brute_force(plane);
   const DistanceTransform transform{{.index_dtype = i64}, {.backend = GetParam().backend}};
@@ -309,7 +309,7 @@ struct DistancePrimitive : testing::TestWithParam<NamedBackend> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(On, DistancePrimitive, testing::ValuesIn(compiling_backends()), [](const auto& i) { return i.param.name; });
+INSTANTIATE_TEST_SUITE_P(On, DistancePrimitive, ::testing::ValuesIn(compiling_backends()), [](const auto& i) { return i.param.name; });
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DistancePrimitive);
 
 TEST_P(DistancePrimitive, ComputesWhatTheOperationDoes) {
@@ -364,4 +364,4 @@ TEST_P(DistancePrimitive, RefusesWhatTheOperationDoes) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::distance_transform_test

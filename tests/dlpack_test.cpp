@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace weft {
+namespace weft::dlpack_test {
 namespace {
 
 /// A tensor as another library gives it: elements 0, 1, 2, ... on the host.
@@ -174,4 +174,4 @@ TEST(Dlpack, ArraysOfAGpuAreShared) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::dlpack_test

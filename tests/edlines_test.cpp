@@ -19,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-namespace weft {
+namespace weft::edlines_test {
 namespace {
 
 struct Vertex {
@@ -553,4 +553,4 @@ TEST(EDLines, RefusesWhatIsNoPicture) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::edlines_test

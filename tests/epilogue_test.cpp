@@ -14,7 +14,7 @@
 
 // Of the OpenMP runtime that the library is linked with.
 
-namespace weft {
+namespace weft::epilogue_test {
 namespace {
 
 class EpilogueTest : public ::testing::Test {
@@ -198,4 +198,4 @@ TEST_F(EpilogueTest, BitsDoNotDependOnTheNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::epilogue_test

@@ -8,13 +8,13 @@
 #include <functional>
 #include <limits>
 
-namespace weft {
+namespace weft::errors_test {
 namespace {
 
 constexpr std::int64_t huge = std::int64_t{1} << 62;
 
 /// A graph with operands of many types and a sum that must keep working.
-struct BadInput : testing::Test {
+struct BadInput : ::testing::Test {
   Graph g;
   const Tensor x = g.placeholder({2, 3}, f32, "x"), y = g.placeholder({2, 3}, f32, "y");
   const Tensor w = g.variable(NDArray::of<float>({2, 3}, {1, 2, 3, 4, 5, 6}), "w");
@@ -479,7 +479,7 @@ const Misuse misuses[] = {
     {"random_state", [](Graph& g) { random_normal(of(g, {3}, i32), {2}); }, "state is i32[3], expects u64[3]"},
 };
 
-class Misuses : public testing::TestWithParam<Misuse> {};
+class Misuses : public ::testing::TestWithParam<Misuse> {};
 
 TEST_P(Misuses, AreExplained) {
   Graph g;
@@ -490,7 +490,7 @@ TEST_P(Misuses, AreExplained) {
   EXPECT_EQ(Graph::parse(g.str()).str(), g.str());
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Misuses, testing::ValuesIn(misuses), [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, Misuses, ::testing::ValuesIn(misuses), [](const auto& info) { return std::string(info.param.name); });
 
 // Running ---------------------------------------------------------------------------------------------------------------
 
@@ -571,4 +571,4 @@ TEST_F(BadInput, EmptyTensorsGoThroughEverything) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::errors_test

@@ -2,7 +2,7 @@
 
 #include <sys/stat.h>
 
-namespace weft {
+namespace weft::file_test {
 namespace {
 
 using testing::expect_run_error, testing::Folder, testing::text_of;
@@ -54,4 +54,4 @@ TEST(File, OnlyRegularFilesAreRead) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::file_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace weft {
+namespace weft::flops_test {
 namespace {
 
 CompileStatistics statistics_of(Graph& g, std::span<const Tensor> targets, std::span<const Operation> operations = {}) {
@@ -51,4 +51,4 @@ TEST(Work, CountsEveryFeedVariableTargetAndUpdateOnce) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::flops_test

@@ -20,7 +20,7 @@
 #include <iterator>
 #include <random>
 
-namespace weft {
+namespace weft::fuzz_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -79,7 +79,7 @@ TEST(Fuzz, RandomGraphsComputeWhatTheReferenceDoes) {
   const std::uint64_t first = start ? std::strtoull(start, nullptr, 10) : 0, usual = start ? 1 : 100;
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds ? std::atoi(seconds) : 0);
   std::uint64_t seed = first;
-  while ((seconds ? std::chrono::steady_clock::now() < end : seed < first + usual) && !testing::Test::HasFailure()) try_seed(seed++);
+  while ((seconds ? std::chrono::steady_clock::now() < end : seed < first + usual) && !::testing::Test::HasFailure()) try_seed(seed++);
   RecordProperty("graphs", static_cast<int>(seed - first));
 }
 
@@ -120,4 +120,4 @@ TEST(Specimens, AreMadeSmallerWhileTheyFail) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::fuzz_test

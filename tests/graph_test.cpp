@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-namespace weft {
+namespace weft::graph_test {
 namespace {
 
 Tensor gelu_of_talk(Tensor x) { return 0.5f * x * (1.0f + erf(x * std::sqrt(0.5f))); }
@@ -60,4 +60,4 @@ TEST(Graph, ReadAfterAssignSeesTheNewValue) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::graph_test

@@ -2,7 +2,7 @@
 
 #include <zlib.h>
 
-namespace weft {
+namespace weft::idx_test {
 namespace {
 
 using testing::counting, testing::expect_equal, testing::expect_run_error, testing::Folder, testing::text_of;
@@ -115,4 +115,4 @@ TEST(Idx, AFullDiskKeepsTheOldFile) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::idx_test

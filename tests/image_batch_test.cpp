@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-namespace weft {
+namespace weft::image_batch_test {
 namespace {
 
 using testing::counting, testing::expect_equal, testing::expect_run_error, testing::Folder;
@@ -128,4 +128,4 @@ TEST(ImageBatch, WhatDoesNotFitIsRefused) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::image_batch_test

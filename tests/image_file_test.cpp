@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-namespace weft {
+namespace weft::image_file_test {
 namespace {
 
 using testing::counting, testing::decode, testing::exif_with, testing::expect_equal, testing::expect_run_error, testing::Folder;
@@ -191,4 +191,4 @@ TEST(ImageFile, ArraysThatAreNoImagesAreRefused) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::image_file_test

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <random>
 
-namespace weft {
+namespace weft::image_fuzz_test {
 namespace {
 
 using io::ImageFormat;
@@ -116,4 +116,4 @@ TEST(ImageFuzz, BrokenImagesAreReadOrRefusedButNeverCrash) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::image_fuzz_test

@@ -5,10 +5,10 @@
 
 #include "evaluated.h"
 
-namespace weft {
+namespace weft::indexing_test {
 namespace {
 
-struct Indexing : testing::Test, FedGraph {
+struct Indexing : ::testing::Test, FedGraph {
   Tensor table = fed({dynamic, 2}, counting({4, 2}), "table");  ///< [[0, 1], [2, 3], [4, 5], [6, 7]]
   Tensor cube = g.constant(counting({2, 3, 2}));
   std::string constant_value(Tensor t) { return g.run({}, {t})[0].str(); }
@@ -144,7 +144,7 @@ TEST_F(Indexing, OneHotMarksTheIndex) {
   expect_error<GraphError>([&] { one_hot(labels, 3, {.axis = 2}); }, "one_hot: axis 2 is out of range for indices u8[3]");
 }
 
-struct IndexingGradients : testing::Test, FedGraph {
+struct IndexingGradients : ::testing::Test, FedGraph {
   Tensor data = fed({dynamic}, NDArray::of<float>({3}, {2, 3, 4}));
   Tensor at = g.constant(NDArray::of<std::int32_t>({3}, {0, 2, 0}));
   Tensor updates = fed({dynamic}, NDArray::of<float>({3}, {6, 4, 5}));
@@ -176,4 +176,4 @@ TEST_F(IndexingGradients, OfScatterFollowTheMode) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::indexing_test

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-namespace weft {
+namespace weft::init_test {
 namespace {
 
 template <class F> void expect_refused(F&& f, const std::string& part) {
@@ -60,4 +60,4 @@ TEST(Initializer, RefusesBoundsDeviationsTypesAndShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::init_test

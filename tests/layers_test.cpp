@@ -17,7 +17,7 @@
 #include <thread>
 #include <vector>
 
-namespace weft {
+namespace weft::layers_test {
 namespace {
 
 template <class Base, class Descriptor> struct Source final : Base {
@@ -209,4 +209,4 @@ TEST(Layers, SayWhatDoesntFit) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::layers_test

@@ -9,7 +9,7 @@
 #include "compile/backend.h"
 #include "descriptions.h"
 
-namespace weft {
+namespace weft::layout_test {
 namespace {
 
 /// The runs' kernels besides the product, and its result on both backends.
@@ -164,4 +164,4 @@ TEST(Layout, AMatrixThatManyProductsReadTransposedIsLaidOutOnce) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::layout_test

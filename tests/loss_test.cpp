@@ -13,7 +13,7 @@
 
 #include "evaluated.h"
 
-namespace weft {
+namespace weft::loss_test {
 namespace {
 
 using Values = std::vector<double>;
@@ -186,4 +186,4 @@ TEST(Loss, LabelsThatDoNotFitAreRefused) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::loss_test

@@ -5,6 +5,6 @@
 
 int main(int argc, char** argv) {
   ::setenv("WEFT_VERIFY", "1", 0);
-  testing::InitGoogleTest(&argc, argv);
+  ::testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }

@@ -23,7 +23,7 @@
 #include <thread>
 #include <tuple>
 
-namespace weft {
+namespace weft::math_test {
 namespace {
 
 using Wide = long double;
@@ -239,4 +239,4 @@ INSTANTIATE_TEST_SUITE_P(Functions, Math, ::testing::Combine(::testing::ValuesIn
                          });
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::math_test

@@ -4,7 +4,7 @@
 
 #include "evaluated.h"
 
-namespace weft {
+namespace weft::matmul_test {
 namespace {
 
 TEST(Matmul, MultipliesRowsByColumns) {
@@ -122,4 +122,4 @@ TEST(Matmul, SecondDerivativesExist) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::matmul_test

@@ -3,10 +3,10 @@
 
 #include "evaluated.h"
 
-namespace weft {
+namespace weft::movement_test {
 namespace {
 
-struct Movement : testing::Test, FedGraph {
+struct Movement : ::testing::Test, FedGraph {
   Tensor x = fed(Shape::unranked(), counting({2, 3}), "x");  ///< [[0, 1, 2], [3, 4, 5]]
   Tensor row = g.constant(counting({4}));                    ///< [0, 1, 2, 3]
   /// Feeding what isn't needed is an error.
@@ -208,4 +208,4 @@ TEST(MovementGradient, GoesBackToWhereElementsCameFrom) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::movement_test

@@ -6,7 +6,7 @@
 #include <limits>
 #include <numeric>
 
-namespace weft {
+namespace weft::ndarray_test {
 namespace {
 
 constexpr std::int64_t huge = std::numeric_limits<std::int64_t>::max();
@@ -331,4 +331,4 @@ TEST(TensorData, ReferenceRefusesMemoryThatIsTooSmall) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::ndarray_test

@@ -14,7 +14,7 @@
 
 #include "evaluated.h"
 
-namespace weft {
+namespace weft::normalization_test {
 namespace {
 
 using Values = std::vector<double>;
@@ -215,4 +215,4 @@ TEST(Normalization, WhatDoesNotFitIsRefused) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::normalization_test

@@ -1,6 +1,6 @@
 #include "file_testing.h"
 
-namespace weft {
+namespace weft::npy_test {
 namespace {
 
 using testing::counting, testing::expect_equal, testing::expect_run_error, testing::Folder, testing::text_of;
@@ -127,4 +127,4 @@ TEST(Npy, AFullDiskKeepsTheOldFile) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::npy_test

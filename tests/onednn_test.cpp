@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace weft {
+namespace weft::onednn_test {
 namespace {
 
 using Sizes = std::vector<std::int64_t>;
@@ -332,4 +332,4 @@ TEST(Onednn, refuses_what_generated_kernels_do_better_and_says_why) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::onednn_test

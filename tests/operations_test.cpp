@@ -16,7 +16,7 @@
 #include <set>
 #include <sstream>
 
-namespace weft {
+namespace weft::operations_test {
 namespace {
 
 std::vector<NDArray> run(Graph& g, const Feeds& feeds, const Tensors& targets, const RunOptions& options = reference_run) {
@@ -77,7 +77,7 @@ template <class F> void for_each_use(const OpCase& op, const std::vector<DType>&
 }
 
 /// Test names end in the operation's.
-std::string name_of_case(const testing::TestParamInfo<OpCase>& info) { return info.param.name; }
+std::string name_of_case(const ::testing::TestParamInfo<OpCase>& info) { return info.param.name; }
 
 void expect_same_everywhere(const OpCase& op) {
   for_each_use(op, op.dtypes, [&](DType dtype, const Shapes& shapes, const std::vector<Way>& to_run) {
@@ -181,7 +181,7 @@ void expect_differences(Graph& g, const WeightedSum& sum, const Tensors& inputs,
       x[k] = at;
       // Third derivatives below 1e4 times the first and sums of 1e5 epsilon stay below this.
       EXPECT_NEAR(gradient[k], difference, 1e-6 * largest) << "element " << k << " of the derivative with respect to input " << i << ", at " << at;
-      if (testing::Test::HasFailure()) return;
+      if (::testing::Test::HasFailure()) return;
     }
   }
 }
@@ -201,7 +201,7 @@ void expect_derivatives(const OpCase& op) {
   SCOPED_TRACE(b.g.str());
   const Feeds feeds = joined(b.feeds, once.weights);
   expect_differences(b.g, once, xs, feeds);
-  if (!op.twice_differentiable || testing::Test::HasFailure()) return;
+  if (!op.twice_differentiable || ::testing::Test::HasFailure()) return;
   Shapes x_shapes;
   for (const auto& x : xs) x_shapes.push_back(x.shape());
   const WeightedSum twice(b.g, once.gradients, x_shapes, xs, Known::sizes);
@@ -250,7 +250,7 @@ void expect_same_derivatives_everywhere(const OpCase& op) {
   });
 }
 
-class Operations : public testing::TestWithParam<OpCase> {};
+class Operations : public ::testing::TestWithParam<OpCase> {};
 
 TEST_P(Operations, KeepTheirDescription) {
   const struct {
@@ -345,7 +345,7 @@ TEST(Descriptions, CoverEveryPublicOperation) {
   EXPECT_GT(count, 200);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Operations, testing::ValuesIn(op_cases()), name_of_case);
+INSTANTIATE_TEST_SUITE_P(All, Operations, ::testing::ValuesIn(op_cases()), name_of_case);
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::operations_test

@@ -15,7 +15,7 @@
 
 #include "evaluated.h"
 
-namespace weft {
+namespace weft::optimizer_test {
 namespace {
 
 using Values = std::vector<double>;
@@ -208,4 +208,4 @@ TEST(Optimizer, WhatDoesNotFitIsRefused) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::optimizer_test

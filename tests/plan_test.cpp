@@ -14,7 +14,7 @@
 #include "compile/backend.h"
 #include "plan/arena.h"
 
-namespace weft {
+namespace weft::plan_test {
 namespace {
 
 using plan::Lifetime;
@@ -325,4 +325,4 @@ TEST_F(Memory, KernelsThatStartTogetherGiveTheSameBitsAsOneByOne) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::plan_test

@@ -2,7 +2,7 @@
 
 #include <zlib.h>
 
-namespace weft {
+namespace weft::png_test {
 namespace {
 
 using testing::counting, testing::expect_equal, testing::expect_run_error, testing::Folder;
@@ -147,4 +147,4 @@ TEST(Png, AFullDiskKeepsTheOldFile) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::png_test

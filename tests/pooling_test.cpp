@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-namespace weft {
+namespace weft::pooling_test {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -255,4 +255,4 @@ TEST(Pooling, ErrorsSayWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::pooling_test

@@ -13,7 +13,7 @@
 
 // Of the OpenMP runtime that the library is linked with.
 
-namespace weft {
+namespace weft::products_test {
 namespace {
 
 constexpr RunOptions cpu{.backend = Backend::cpu}, reference{.backend = Backend::reference};
@@ -182,4 +182,4 @@ TEST_F(Products, OfOtherSizesCompileNothing) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::products_test

@@ -12,7 +12,7 @@
 
 #include "evaluated.h"
 
-namespace weft {
+namespace weft::queue_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -474,4 +474,4 @@ TEST(CommandBuffer, AFunctionThatThrowsFailsIt) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::queue_test

@@ -17,7 +17,7 @@
 #include <functional>
 #include <vector>
 
-namespace weft {
+namespace weft::random_test {
 namespace {
 
 using philox::Block;
@@ -374,4 +374,4 @@ TEST(Categorical, WhatMakesNoSenseIsRefused) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::random_test

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace weft {
+namespace weft::recurrent_test {
 namespace {
 
 // By torch.nn with waves() for its weights, inputs and states. "both" is bidirectional.
@@ -319,4 +319,4 @@ TEST_F(Recurrent, WhatDoesntFitIsRefused) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::recurrent_test

@@ -6,12 +6,12 @@
 
 #include <cmath>
 
-namespace weft {
+namespace weft::reduction_test {
 namespace {
 
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
-struct Reductions : testing::Test, FedGraph {
+struct Reductions : ::testing::Test, FedGraph {
   Tensor x = fed(Shape::unranked(), counting({2, 3}), "x");  ///< [[0, 1, 2], [3, 4, 5]]
   std::string constant_value(Tensor t) { return g.run({}, {t})[0].str(); }
   template <Element T> Tensor list(std::initializer_list<T> values) {
@@ -104,7 +104,7 @@ TEST_F(Reductions, VarianceDividesByTheNumberOfElements) {
   EXPECT_EQ(value(variance(y, 0, {.mean = g.constant(0.0, {}, f64)})), "f64[3] [4.5, 8.5, 14.5]");
 }
 
-struct ReductionGradients : testing::Test, FedGraph {
+struct ReductionGradients : ::testing::Test, FedGraph {
   std::string derivative(Tensor y, Tensor x) { return value(g.gradients(y, {x})[0]); }
   Tensor list(std::initializer_list<float> values) {
     return fed(Shape::unranked(), NDArray::of<float>({static_cast<std::int64_t>(values.size())}, values));
@@ -153,4 +153,4 @@ TEST_F(ReductionGradients, OfExtremaLeaveSkippedNaNAlone) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::reduction_test

@@ -17,7 +17,7 @@
 #include <limits>
 #include <set>
 
-namespace weft {
+namespace weft::rules_test {
 namespace {
 
 struct RuleCase {
@@ -514,7 +514,7 @@ void expect_same_bits(const NDArray& expected, const NDArray& got) {
   });
 }
 
-class Rules : public testing::TestWithParam<RuleCase> {};
+class Rules : public ::testing::TestWithParam<RuleCase> {};
 
 TEST_P(Rules, GiveTheSameResults) {
   const RuleCase& c = GetParam();
@@ -564,7 +564,7 @@ TEST_P(Rules, AreApplied) {
   EXPECT_NE(simplified(c.rule), simplified("")) << simplified("");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Rules, testing::ValuesIn(rule_cases()), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(All, Rules, ::testing::ValuesIn(rule_cases()), [](const auto& info) {
   std::string name = info.param.rule + " " + std::to_string(info.index);
   std::ranges::replace(name, ' ', '_');
   return name;
@@ -653,4 +653,4 @@ TEST(Switches, MakeAnExecutableOfItsOwn) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::rules_test

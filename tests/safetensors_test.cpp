@@ -1,6 +1,6 @@
 #include "file_testing.h"
 
-namespace weft {
+namespace weft::safetensors_test {
 namespace {
 
 using testing::counting, testing::expect_equal, testing::expect_run_error, testing::Folder, testing::text_of;
@@ -148,4 +148,4 @@ TEST(Safetensors, AFullDiskKeepsTheOldFile) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::safetensors_test

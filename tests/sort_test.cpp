@@ -15,7 +15,7 @@
 
 // Of the OpenMP runtime that the library is linked with.
 
-namespace weft {
+namespace weft::sort_test {
 namespace {
 
 constexpr float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
@@ -26,7 +26,7 @@ template <Element T> std::string of(std::initializer_list<T> values, const std::
   return f.value(build(f.fed(Shape::unranked(), NDArray::of<T>({static_cast<std::int64_t>(values.size())}, values))));
 }
 
-struct Sorting : testing::Test, FedGraph {};
+struct Sorting : ::testing::Test, FedGraph {};
 
 TEST_F(Sorting, GoesAlongAnyDimension) {
   const Tensor x = fed(Shape::unranked(), NDArray::of<std::int32_t>({2, 3}, {5, 1, 3, 2, 4, 0}));
@@ -135,4 +135,4 @@ TEST_F(Sorting, OfLongRowsIsTheSameForAnyNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::sort_test

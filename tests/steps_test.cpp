@@ -9,7 +9,7 @@
 #include <numeric>
 #include <vector>
 
-namespace weft {
+namespace weft::steps_test {
 namespace {
 
 std::vector<RunOptions> backends() {
@@ -116,4 +116,4 @@ TEST(Streams, AreForGpus) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::steps_test

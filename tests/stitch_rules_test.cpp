@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace weft {
+namespace weft::stitch_rules_test {
 namespace {
 
 struct RuleCase {
@@ -136,4 +136,4 @@ TEST(StitchRules, AreAllOffWithoutStitching) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::stitch_rules_test

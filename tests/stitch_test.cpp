@@ -10,7 +10,7 @@
 #include "compile/backend.h"
 #include "team.h"
 
-namespace weft {
+namespace weft::stitch_test {
 namespace {
 
 class Stitch : public ::testing::Test {
@@ -303,4 +303,4 @@ TEST_F(Stitch, KernelsNeverNeedEachOther) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::stitch_test

@@ -10,7 +10,7 @@
 #include <limits>
 #include <random>
 
-namespace weft {
+namespace weft::text_test {
 namespace {
 
 void expect_same(const ir::Graph& a, const ir::Graph& b) {
@@ -335,4 +335,4 @@ TEST(Text, DamagedAttributesOfAnyOperationThrowOrParse) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::text_test

@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-namespace weft {
+namespace weft::value_range_test {
 namespace {
 
 const RunOptions reference{.backend = Backend::reference};
@@ -225,4 +225,4 @@ TEST(ValueRanges, AreThoseOfEachFeed) {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::value_range_test

@@ -47,7 +47,7 @@ class KernelEmitter {
     text.code = c_.arguments.definition() + "\n" + code_.str();
     text.arguments = c_.arguments.bytes();
     text.threads = m_.threads;
-    text.counts_threads = !is_alone_ && m_.slices == 0 && m_.tile_loop < 0 && m_.columns == 0 && m_.team <= 32;
+    text.counts_threads = counts_threads_;
     // Each of these has shared memory of its own.
     text.can_join = m_.square == 0 && m_.slices == 0 && !(kernel_.scan && m_.columns > 0) && fetched_bytes_ == 0;
     text.shared_bytes = fetched_bytes_;
@@ -239,7 +239,7 @@ class KernelEmitter {
     } else {
       // As many as there are for few places are fewer than those of blocks beside which they are.
       const std::string threads = is_alone_ ? "blockDim.x" : c_.arguments.number("threads", m_.threads);
-      if (!is_alone_) code_.line("if (threadIdx.x >= " + threads + ") return;");
+      if (!is_alone_) code_.line("if (threadIdx.x >= " + threads + ") return;"), counts_threads_ = true;
       const std::string number = block + " * " + threads + " + threadIdx.x";
       if (m_.team > 1) {
         const std::string team = std::to_string(m_.team);
@@ -667,7 +667,8 @@ class KernelEmitter {
   std::vector<std::size_t> passed_;  ///< reductions of the pass that is being emitted
   bool adds_parts_ = false;          ///< within iterations that are under way together
 
-  unsigned fetched_bytes_ = 0;  ///< of shared memory, for loads of the next row that are under way while one is computed
+  bool counts_threads_ = false;  ///< threads of a block beyond the kernel's own do nothing
+  unsigned fetched_bytes_ = 0;   ///< of shared memory, for loads of the next row that are under way while one is computed
 
   const Kernel& kernel_;
   const DeviceProperties& device_;
